@@ -1,0 +1,58 @@
+# The one front door. `make help` lists what is behind it.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+NODE ?= node
+# Programs that the tests drive and that npm does not bring, as Debian names them.
+PEERS := kamailio kamailio-presence-modules kamailio-xml-modules kamailio-sqlite-modules kamailio-outbound-modules \
+         mosquitto mosquitto-clients sip-tester baresip-core socat libxml2-utils iproute2
+PEER_PROGRAMS := kamailio mosquitto mosquitto_pub sipp baresip socat xmllint ip
+
+.PHONY: help run test unit check bench coverage build peers clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+
+node_modules/.installed: package.json package-lock.json src/tiny-sip/package.json
+	@command -v $(NODE) >/dev/null || { echo "Node.js 20 or newer is needed" >&2; exit 69; }
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+build: dist/presentity ## build the bundle into dist/
+SOURCES := $(shell find src targets test/demo -type f \( -name '*.ts' -o -name '*.mjs' -o -name '*.sh' -o -name '*.flags' \) 2>/dev/null)
+dist/presentity: node_modules/.installed $(SOURCES)
+	@npm run --silent build
+
+run: build ## start the demo: edge, broker, devices, agent and a watcher on loopback
+	@dist/presentity demo
+
+peers: ## install the programs that the tests drive
+	@missing=; for program in $(PEER_PROGRAMS); do command -v $$program >/dev/null 2>&1 || missing="$$missing $$program"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing what the tests drive:$$missing"; \
+	  (apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(PEERS)) >peers.log 2>&1 \
+	    || { tail -5 peers.log; echo "could not install them all; the tests say which are missing"; }; \
+	else \
+	  echo "not installed:$$missing"; \
+	  echo "to run the tests that need them: sudo apt-get install $(PEERS)"; \
+	fi
+
+check: node_modules/.installed ## types and style
+	@npx --no-install tsc --noEmit -p .
+	@npx --no-install biome check --log-level=warn .
+
+test: node_modules/.installed peers check build ## install what is needed and run all tests
+	@$(NODE) --import tsx test/support/run.ts
+
+unit: node_modules/.installed ## run the tests whose path holds one of WORDS="…"
+	@$(NODE) --import tsx test/support/run.ts $(WORDS)
+
+coverage: node_modules/.installed peers build ## all tests, then a coverage report in coverage/
+	@npx --no-install c8 --include 'src/**' --reporter text --reporter html $(NODE) --import tsx test/support/run.ts
+
+bench: build ## measure speed and memory, as ratios within one run
+	@$(NODE) --import tsx test/bench/run.ts
+
+clean: ## remove what was built
+	rm -rf dist coverage peers.log
