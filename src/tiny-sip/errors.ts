@@ -1,0 +1,97 @@
+/**
+ * Every error of the stack has a code that is never reused. This folder stands alone, so it keeps its own
+ * small registry; the shape (code, text, remedy, SIP status) is the one the rest of the house uses.
+ */
+export interface SipErrorKind {
+  /** The message; `{name}` is replaced by the field of that name. */
+  readonly text: string;
+  readonly remedy: string;
+  /** The status an answer to a request that caused it would carry. */
+  readonly sip?: number;
+}
+
+export const sipErrorKinds = {
+  SYNTAX: {
+    text: '{what} is malformed: {why}',
+    remedy: 'Correct the value; the grammar is in RFC 3261 §25.',
+    sip: 400,
+  },
+  FLOW_CLOSED: {
+    text: 'the {protocol} flow to {remote} is closed',
+    remedy: 'Open a new flow; the log names the cause.',
+  },
+  FLOW_REFUSED: {
+    text: 'no {protocol} flow to {remote}: {cause}',
+    remedy: 'See that the peer listens there, and that nothing between drops the traffic.',
+  },
+  FLOW_IDLE: {
+    text: 'the {protocol} flow to {remote} was idle for {seconds} s',
+    remedy: 'Nothing to do; flows in use are kept alive.',
+  },
+  FLOW_SILENT: {
+    text: 'no pong from {remote} within {seconds} s',
+    remedy: 'The path to the peer is gone; a new flow is opened when it is needed.',
+  },
+  QUEUE_FULL: {
+    text: '{remote} reads too slowly: {bytes} bytes wait to be written',
+    remedy: 'Send less, or raise the bound of the write queue.',
+  },
+  TOO_MANY_FLOWS: {
+    text: 'already {count} connections are open',
+    remedy: 'Raise the bound on connections, or find out who opens them.',
+  },
+  FRAMING_LOST: {
+    text: 'the stream from {remote} cannot be cut into messages any more: {why}',
+    remedy: 'The peer sent a broken message; the connection was closed.',
+    sip: 400,
+  },
+  CANNOT_LISTEN: {
+    text: 'cannot listen on {protocol} {local}: {cause}',
+    remedy: 'See whether another program holds the port, and whether the address is one of this machine.',
+  },
+  NOT_LOCATED: {
+    text: 'no server found for {uri}: {why}',
+    remedy: 'See that the name is in the DNS (NAPTR, SRV, A or AAAA), or give an address.',
+  },
+} as const satisfies Record<string, SipErrorKind>;
+
+export type SipErrorCode = `SIP-${keyof typeof sipErrorKinds}`;
+
+/** An error of the stack that is not about syntax. */
+export class SipError extends Error {
+  readonly code: SipErrorCode;
+  readonly remedy: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+
+  constructor(kind: keyof typeof sipErrorKinds, fields: Readonly<Record<string, unknown>> = {}) {
+    super(fill(sipErrorKinds[kind].text, fields), 'cause' in fields ? { cause: fields.cause } : undefined);
+    this.name = 'SipError';
+    this.code = `SIP-${kind}`;
+    this.remedy = sipErrorKinds[kind].remedy;
+    this.fields = fields;
+  }
+}
+
+/** A value does not follow its grammar, or may not go on the wire (CR, LF, NUL). */
+export class SipSyntaxError extends Error {
+  readonly code: SipErrorCode = 'SIP-SYNTAX';
+  readonly remedy: string = sipErrorKinds.SYNTAX.remedy;
+  /** What is malformed: a header name, 'uri', 'body'. */
+  readonly what: string;
+  /** The status that answers a request with this fault. */
+  readonly status: number;
+
+  constructor(what: string, why: string, status = 400) {
+    super(`${what} is malformed: ${why}`);
+    this.name = 'SipSyntaxError';
+    this.what = what;
+    this.status = status;
+  }
+}
+
+function fill(text: string, fields: Readonly<Record<string, unknown>>): string {
+  return text.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = fields[name];
+    return value instanceof Error ? value.message : String(value ?? '?');
+  });
+}

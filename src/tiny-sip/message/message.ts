@@ -1,0 +1,105 @@
+import type { NameAddr } from './name-addr.ts';
+import type { Via } from './via.ts';
+
+export interface CSeq {
+  readonly number: number;
+  readonly method: string;
+}
+
+export interface EventValue {
+  /** Package with its templates: `presence`, `presence.winfo`. */
+  readonly package: string;
+  /** Values as on the wire (a quoted string keeps its quotes); a parameter without a value is ''. */
+  readonly params: ReadonlyMap<string, string>;
+}
+
+export interface ContentType {
+  /** Lower case. */
+  readonly type: string;
+  /** Lower case. */
+  readonly subtype: string;
+  /** `type/subtype`. */
+  readonly essence: string;
+  /** Values as on the wire (a quoted string keeps its quotes). */
+  readonly params: ReadonlyMap<string, string>;
+}
+
+export type HeaderInit = Readonly<Record<string, string | number | readonly string[] | undefined>>;
+
+/**
+ * What requests and responses have in common.
+ *
+ * Header values are *wire text*: each char is one byte of the message, so UTF-8 shows as its bytes
+ * and every byte survives. Text for people is decoded where it is read (`NameAddr.display`,
+ * `SipResponse.reason`, `text()`), or with `fromWire`. Setters take wire text or plain Unicode text alike.
+ *
+ * Typed values (`from`, `cseq`, …) are decoded when first asked for and kept. They throw `SipSyntaxError`
+ * when the value breaks its grammar and are undefined when the header is absent.
+ */
+export interface SipHeaders {
+  /** Names in any case, long or compact, here and below. */
+  has(name: string): boolean;
+  /** The first value, unfolded and trimmed; of a comma list its first element. */
+  get(name: string): string | undefined;
+  /** Every value; comma lists are split where the grammar makes the header a list. */
+  all(name: string): readonly string[];
+  /** The header lines of that name as they are, unfolded and trimmed, not split. */
+  lines(name: string): readonly string[];
+  /** Replaces all values. Throws SipSyntaxError on CR, LF or NUL, and on a name that is no token. */
+  set(name: string, value: string | number | readonly string[]): this;
+  /** Appends after the last header of that name, else at the end. */
+  add(name: string, value: string | number | readonly string[]): this;
+  /** Puts before the first header of that name, else at the top: for Via, Route and Record-Route. */
+  prepend(name: string, value: string | number | readonly string[]): this;
+  /** Removes all headers of that name. */
+  remove(name: string): this;
+  /** Removes the first value only, also out of a comma list: the own Via or Route. Answers what it was. */
+  removeFirst(name: string): string | undefined;
+  /** Long names of the headers in order of first appearance, each once. */
+  headerNames(): Iterable<string>;
+
+  /** The exact bytes. Shares memory with the datagram or chunk that it came in. */
+  body: Buffer;
+  /** The body as UTF-8. */
+  text(): string;
+
+  /** Empty when there is none. */
+  readonly vias: readonly Via[];
+  readonly topVia: Via | undefined;
+  readonly from: NameAddr | undefined;
+  readonly to: NameAddr | undefined;
+  readonly fromTag: string | undefined;
+  readonly toTag: string | undefined;
+  readonly callId: string | undefined;
+  readonly cseq: CSeq | undefined;
+  /** Empty when there is none. */
+  readonly contacts: readonly NameAddr[] | '*';
+  /** Seconds; a value above 2**32-1 reads as that (RFC 3261 §20.19). */
+  readonly expires: number | undefined;
+  readonly event: EventValue | undefined;
+  readonly contentType: ContentType | undefined;
+  /** As the header says; undefined when there is none. */
+  readonly contentLength: number | undefined;
+  readonly maxForwards: number | undefined;
+  readonly routes: readonly NameAddr[];
+  readonly recordRoutes: readonly NameAddr[];
+}
+
+export interface SipRequest extends SipHeaders {
+  readonly kind: 'request';
+  /** Case matters. */
+  readonly method: string;
+  /** The Request-URI as on the wire. Setting it checks for white space and control characters only. */
+  uri: string;
+  /** An independent copy: changing one leaves the other alone. The body's bytes are shared. */
+  copy(): SipRequest;
+}
+
+export interface SipResponse extends SipHeaders {
+  readonly kind: 'response';
+  readonly status: number;
+  readonly reason: string;
+  copy(): SipResponse;
+}
+
+export type SipMessage = SipRequest | SipResponse;

@@ -1,0 +1,57 @@
+import type { ParseResult } from '../message/parse.ts';
+
+export type Protocol = 'udp' | 'tcp' | 'tls' | 'memory';
+
+export interface Address {
+  /** An IP literal, IPv6 without brackets; a name in a memory network. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface KeepAlive {
+  /** Milliseconds between pings. RFC 5626 §4.4.1: 80–100 % of it, at random, is used on streams. */
+  readonly interval: number;
+  /** Milliseconds to wait for the pong on streams before the flow counts as dead (10 s in RFC 5626). */
+  readonly pong: number;
+}
+
+export interface Flow {
+  /** Unique within its transport. */
+  readonly id: number;
+  readonly protocol: Protocol;
+  readonly reliable: boolean;
+  readonly local: Address;
+  readonly remote: Address;
+  /** This side opened it. */
+  readonly opened: boolean;
+  readonly state: 'connecting' | 'open' | 'closed';
+  /** Resolves when the operating system took the bytes. Rejects (SipError) when closed or the queue is full. */
+  send(bytes: Buffer): Promise<void>;
+  /** CRLF ping and pong on streams, a CRLF datagram on UDP; undefined ends it. */
+  keepAlive(options: KeepAlive | undefined): void;
+  /** Called once. On a closed flow it is called at the next microtask. Answers how to leave. */
+  onClose(listener: (cause: Error | undefined) => void): () => void;
+  /** Lets what is queued out first when no cause is given. */
+  close(cause?: Error): void;
+}
+
+export interface Receiver {
+  /** One message or what was meant as one; `parsed` is `parseMessage(bytes)`. */
+  message(flow: Flow, bytes: Buffer, parsed: ParseResult): void;
+  closed(flow: Flow, cause?: Error): void;
+  /** The stream lost its framing. Comes after `message` for the broken one; the transport then ends the flow. */
+  broken(flow: Flow, why: string): void;
+}
+
+export interface Transport {
+  readonly protocol: Protocol;
+  /** The bound address after `start`; port 0 for a transport that does not listen. */
+  readonly local: Address;
+  /** Rejects with SIP-CANNOT_LISTEN. */
+  start(receiver: Receiver): Promise<void>;
+  /** The usable flow to that address, or a new one. Never throws: what goes wrong closes the flow. */
+  connect(remote: Address): Flow;
+  /** Closes every flow. */
+  stop(): Promise<void>;
+  counts(): Record<string, number>;
+}
