@@ -1,0 +1,93 @@
+/**
+ * What the libraries bring along and a gateway never uses is left out of the bundle, since every loaded module costs
+ * resident memory for good. Each line says who asks for the module and why nobody needs it here.
+ */
+const NOTHING = 'export default {};';
+
+/** A `debug` that never prints; the libraries call it in their hot paths. */
+const SILENT_DEBUG = `
+const off = () => {};
+off.enabled = false;
+off.extend = () => off;
+const debug = () => off;
+debug.enable = off;
+debug.disable = () => '';
+debug.enabled = () => false;
+debug.debug = debug;
+export default debug;
+`;
+
+/** Node's own streams serve mqtt as well as the copy that readable-stream carries. */
+const NODE_STREAM = `
+import * as stream from 'node:stream';
+export const { Readable, Writable, Duplex, Transform, PassThrough, pipeline, finished } = stream;
+export default stream;
+`;
+
+/** mqtt's timers run in a worker in browsers; the agent uses its native variant. */
+const NO_WORKER_TIMERS =
+  'export const clearTimeout = undefined; export const setTimeout = undefined; export default {};';
+
+/** The prebuilt driver lies beside the bundle, since a bundle cannot hold a shared object. */
+const NATIVE_LOADER = `
+import { createRequire } from 'node:module';
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+const here = dirname(fileURLToPath(import.meta.url));
+const folder = () => {
+  const name = process.platform + '-' + process.arch;
+  for (const base of [join(here, 'prebuilds'), join(here, '..', 'prebuilds')]) {
+    if (existsSync(join(base, name))) return join(base, name);
+  }
+  throw new Error('no serial port driver for ' + name + ' beside the program');
+};
+export default function load() {
+  const found = folder();
+  const musl = existsSync('/etc/alpine-release') || existsSync('/lib/ld-musl-' + process.arch + '.so.1');
+  const armv = process.arch === 'arm64' ? '8' : String(process.config.variables.arm_version ?? '');
+  const files = readdirSync(found).filter((file) => file.endsWith('.node'));
+  const fits = (file) => file.includes(musl ? '.musl' : '.glibc') && (!/armv\\d/.test(file) || file.includes('armv' + armv));
+  const file = files.find(fits) ?? files.find((one) => !/musl|glibc/.test(one));
+  if (file === undefined) throw new Error('no serial port driver in ' + found + ' fits this system; there are: ' + files.join(', '));
+  return createRequire(import.meta.url)(join(found, file));
+}
+`;
+
+const REPLACED = {
+  debug: SILENT_DEBUG,
+  'readable-stream': NODE_STREAM,
+  'worker-timers': NO_WORKER_TIMERS,
+  'node-gyp-build': NATIVE_LOADER,
+  // MQTT over WebSocket and through SOCKS proxies are not offered.
+  ws: NOTHING,
+  socks: NOTHING,
+  // xmlbuilder2's YAML reader and writer.
+  'js-yaml': NOTHING,
+};
+
+/** serialport's parsers and its mock, which its index pulls in; the agent frames by itself. */
+const UNUSED_IN_SERIALPORT = /^@serialport\/(parser-|binding-mock)|^\.\/serialport-mock$/;
+
+/** It looks for its driver from `__dirname`, which ES modules do not have; the loader above needs no folder. */
+const SERIALPORT_LOADER = /bindings-cpp\/dist\/serialport-bindings\.js$/;
+
+/** @returns {import('rollup').Plugin} */
+export function lean() {
+  return {
+    name: 'lean',
+    resolveId(source, importer) {
+      if (source in REPLACED) return `\0lean:${source}`;
+      const bySerialport =
+        importer !== undefined && /node_modules\/(serialport|@serialport)\//.test(importer);
+      if (bySerialport && UNUSED_IN_SERIALPORT.test(source)) return '\0lean:ws';
+      return null;
+    },
+    transform(code, id) {
+      return SERIALPORT_LOADER.test(id) ? { code: code.replaceAll('__dirname', '""'), map: null } : null;
+    },
+    load(id) {
+      return id.startsWith('\0lean:') ? REPLACED[id.slice('\0lean:'.length)] : null;
+    },
+  };
+}

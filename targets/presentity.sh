@@ -1,0 +1,28 @@
+#!/bin/sh
+# Starts the program. What lives long (run, edge) gets the flags that keep Node lean; short verbs start faster without.
+set -eu
+
+self=$0
+while [ -h "$self" ]; do
+  link=$(readlink "$self")
+  case $link in /*) self=$link ;; *) self=$(dirname "$self")/$link ;; esac
+done
+here=$(cd "$(dirname "$self")" && pwd)
+node=${PRESENTITY_NODE:-node}
+
+if ! command -v "$node" >/dev/null 2>&1; then
+  echo "presentity: Node.js 20 or newer is needed; '$node' was not found" >&2
+  exit 69
+fi
+
+case ${1-} in
+  run | edge)
+    # One arena: glibc otherwise keeps one per thread. Two threads: one slow name lookup must not stall file access.
+    export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}" UV_THREADPOOL_SIZE="${UV_THREADPOOL_SIZE:-2}"
+    # shellcheck disable=SC2046 # one flag a line, none with spaces
+    exec "$node" $(cat "$here/node.flags") "$here/presentity.mjs" "$@"
+    ;;
+  *)
+    exec "$node" "$here/presentity.mjs" "$@"
+    ;;
+esac
