@@ -77,7 +77,7 @@ export type Outcome =
   | { readonly kind: 'failed'; readonly request: SipRequest; readonly error: Error; readonly flow?: Flow };
 
 /** Parts of a response that a handler adds. */
-export interface ResponseInit {
+export interface AnswerInit {
   readonly reason?: string;
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: Buffer | string;
@@ -90,7 +90,7 @@ export interface Incoming {
   /** The flow it came by; the response goes back on it. */
   readonly flow: Flow;
   /** Answers; a second final response is ignored. Tags the To header. */
-  respond(status: number, init?: ResponseInit): void;
+  respond(status: number, init?: AnswerInit): void;
   /** Sends this very response (a proxy's, for instance). */
   respondWith(response: SipResponse): void;
   /** True as soon as a final response was given. */

@@ -1,5 +1,5 @@
 import type { DigestClient } from '../auth/client.ts';
-import type { EventDeps, ResponseInit, Way } from '../dialog/user-agent.ts';
+import type { AnswerInit, EventDeps, Way } from '../dialog/user-agent.ts';
 import type { SipRequest } from '../message/message.ts';
 import type { Failure } from './retry.ts';
 
@@ -32,7 +32,7 @@ export interface Notify {
   readonly request: SipRequest;
 }
 
-export interface NotifyVerdict extends ResponseInit {
+export interface NotifyVerdict extends AnswerInit {
   readonly status: number;
 }
 
