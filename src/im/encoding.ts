@@ -1,0 +1,56 @@
+import { gunzip, inflate, inflateRaw } from 'node:zlib';
+import { asError } from '../base/errors.ts';
+import { imErrors } from './errors.ts';
+
+/** Content codings that are understood, as Accept-Encoding lists them. */
+export const ACCEPT_ENCODING = 'identity, deflate, gzip';
+
+/**
+ * Undoes a Content-Encoding (RFC 2616 §3.5: `deflate` is the zlib format; some send it raw).
+ *
+ * @param encodings values of Content-Encoding in order
+ * @param most bytes that may come out: a few bytes may hold gigabytes
+ * @returns undefined when a coding is not known
+ * @throws CodedError `IM_TOO_LONG`, `IM_ENCODING`
+ */
+export async function decode(
+  bytes: Buffer,
+  encodings: readonly string[],
+  most: number,
+): Promise<Buffer | undefined> {
+  let decoded = bytes;
+  // The last coding was put on last.
+  for (const encoding of [...encodings].reverse()) {
+    const name = encoding.trim().toLowerCase();
+    if (name === 'identity' || name === '') continue;
+    const ways = CODINGS[name];
+    if (!ways) return undefined;
+    decoded = await undo(decoded, name, ways, most);
+  }
+  if (decoded.length > most) throw imErrors.TOO_LONG({ most });
+  return decoded;
+}
+
+type Way = typeof inflate;
+
+const CODINGS: Readonly<Record<string, readonly Way[]>> = {
+  deflate: [inflate, inflateRaw],
+  gzip: [gunzip],
+  'x-gzip': [gunzip],
+};
+
+async function undo(bytes: Buffer, encoding: string, ways: readonly Way[], most: number): Promise<Buffer> {
+  let first: Error | undefined;
+  for (const way of ways) {
+    try {
+      return await new Promise<Buffer>((resolve, reject) => {
+        way(bytes, { maxOutputLength: most }, (error, result) => (error ? reject(error) : resolve(result)));
+      });
+    } catch (thrown) {
+      const error = asError(thrown);
+      if ('code' in error && error.code === 'ERR_BUFFER_TOO_LARGE') throw imErrors.TOO_LONG({ most });
+      first ??= error;
+    }
+  }
+  throw imErrors.ENCODING({ encoding, cause: first ?? 'empty' }, first);
+}
