@@ -138,7 +138,12 @@ export function report(): Outcome[] {
 /** Whether a program is there; a path or a name on PATH. */
 export function installed(program: string): boolean {
   try {
-    execFileSync('sh', ['-c', 'command -v "$0"', program], { stdio: 'ignore' });
+    // Debian puts servers where an ordinary user's PATH does not look.
+    const path = `${process.env.PATH ?? ''}:/usr/sbin:/usr/local/sbin`;
+    execFileSync('sh', ['-c', 'command -v "$0"', program], {
+      stdio: 'ignore',
+      env: { ...process.env, PATH: path },
+    });
     return true;
   } catch {
     return false;
