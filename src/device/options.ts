@@ -15,7 +15,7 @@ export interface SignalOptions {
   readonly values?: ValueRules | undefined;
   /** SenML unit (RFC 8428 §12.1), such as `Cel`. */
   readonly unit?: string | undefined;
-  /** Decimals in notes; without it the value as it is, rounded to 6 significant digits. */
+  /** Decimals in notes; without it the value as it is, less the noise of binary fractions. */
   readonly decimals?: number | undefined;
   /** A numeric value outside `min`…`max` is a fault of the sensor: the signal is then unknown, "out of range". */
   readonly min?: number | undefined;
