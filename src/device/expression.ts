@@ -11,8 +11,8 @@
  * name, else text; on the other side of a signal that may have that very value, or bears that very name, it is text.
  */
 import type { CodedError } from '../base/errors.ts';
+import { nearest } from '../base/nearest.ts';
 import { deviceErrors } from './errors.ts';
-import { nearest } from './nearest.ts';
 import type { SignalOptions } from './options.ts';
 import type { Value } from './reading.ts';
 import { allowed } from './values.ts';
@@ -186,6 +186,29 @@ export function parseExpression(text: string, signals: Signals): Expression {
   const rest = peek();
   if (rest.kind !== 'end') throw wrong(rest.column, `expected "and", "or" or the end before ${say(rest)}`);
   return whole;
+}
+
+/** The signals that an expression speaks of, each once. */
+export function signalsIn(expression: Expression): string[] {
+  return [...new Set(walk(expression))];
+}
+
+function* walk(expression: Expression): Iterable<string> {
+  switch (expression.kind) {
+    case 'truth':
+      yield expression.name;
+      return;
+    case 'not':
+      yield* walk(expression.inner);
+      return;
+    case 'and':
+    case 'or':
+      for (const part of expression.parts) yield* walk(part);
+      return;
+    case 'compare':
+      yield expression.left.name;
+      if (expression.right.kind === 'signal') yield expression.right.name;
+  }
 }
 
 const TURNED: Readonly<Record<Operator, Operator>> = {

@@ -1,5 +1,5 @@
+import { nearest } from '../base/nearest.ts';
 import { deviceErrors } from './errors.ts';
-import { nearest } from './nearest.ts';
 import type { Value } from './reading.ts';
 
 /** A note with holes: text and names of signals in turn. */

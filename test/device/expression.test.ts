@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import { isCoded } from '../../src/base/errors.ts';
 import { evaluate, type Seen, type Truth, type View } from '../../src/device/evaluate.ts';
-import { type Expression, parseExpression } from '../../src/device/expression.ts';
+import { type Expression, parseExpression, signalsIn } from '../../src/device/expression.ts';
 import type { Value } from '../../src/device/reading.ts';
 import { suite } from '../support/harness.ts';
 
@@ -174,6 +174,16 @@ test('errors name the column and what was meant', () => {
     ],
   ] as const)
     assert.is(refused(text), message, text);
+});
+
+test('tells which signals it speaks of', () => {
+  const used = (text: string): string[] => signalsIn(parseExpression(text, SIGNALS));
+  assert.equal(used('on and not (temperature > limit or door == open) or on'), [
+    'on',
+    'temperature',
+    'limit',
+    'door',
+  ]);
 });
 
 test('depth is bounded', () => {

@@ -1,5 +1,4 @@
 import * as assert from 'uvu/assert';
-import { nearest } from '../../src/device/nearest.ts';
 import {
   formatMeasure,
   formatSpan,
@@ -131,14 +130,4 @@ test('templates: holes, decimals, braces, errors with column and nearest name', 
       (error: Error) => error.message === message,
       text,
     );
-});
-
-test('the nearest name forgives a third of the letters', () => {
-  const names = ['temperature', 'door', 'lamp'];
-  assert.is(nearest('temprature', names), 'temperature');
-  assert.is(nearest('Temperature', names), 'temperature');
-  assert.is(nearest('dooor', names), 'door');
-  assert.is(nearest('lmap', names), 'lamp');
-  assert.is(nearest('pump', names), undefined);
-  assert.is(nearest('x', names), undefined);
 });
