@@ -1,0 +1,143 @@
+import type { Address, Flow, Protocol } from 'tiny-sip';
+import type { Clock, Timer } from '../base/clock.ts';
+
+/** What a binding is apart from its connection: plain data that can be written down. */
+export interface BindingRecord {
+  readonly aor: string;
+  /** What tells it from the other bindings of its AOR: instance and reg-id (RFC 5626 §6), else the contact. */
+  readonly key: string;
+  readonly contact: string;
+  /** Header parameters of the Contact as they go back to the client, without `expires`. */
+  readonly params: readonly (readonly [string, string])[];
+  readonly instance?: string;
+  readonly path: readonly string[];
+  readonly callId: string;
+  readonly cseq: number;
+  /** Monotonic milliseconds. */
+  readonly expiresAt: number;
+  /** Whether requests go over the flow below, or are sent to the contact's own address. */
+  readonly byFlow: boolean;
+  readonly protocol: Protocol;
+  readonly local: Address;
+  readonly remote: Address;
+}
+
+export interface Binding extends BindingRecord {
+  /** The flow that registered it, while it lives; a datagram flow can be opened again from the record. */
+  readonly flow: Flow | undefined;
+}
+
+/** The location service (RFC 3261 §10): which contacts an address of record has now. */
+export interface Location {
+  list(aor: string): readonly Binding[];
+  /** Makes all changes to one address of record visible at once (RFC 3261 §10.3 step 7). */
+  commit(aor: string, changes: { put: readonly Binding[]; remove: readonly string[] }): void;
+  /** Takes back a binding from before a restart; it has no flow yet. */
+  restore(record: BindingRecord): void;
+  /** A flow is gone, and the bindings that used it with it (RFC 5626 §7). */
+  flowClosed(flow: Flow): void;
+  records(): Iterable<BindingRecord>;
+  readonly size: number;
+  /** Addresses of record that have a binding. */
+  readonly aors: number;
+  stop(): void;
+}
+
+export function createLocation(
+  deps: { clock: Clock; after: (ms: number, run: () => void) => Timer },
+  hooks: { save: (record: BindingRecord) => void; drop: (aor: string, key: string) => void },
+): Location {
+  const table = new Map<string, Map<string, Binding>>();
+  const timers = new Map<Binding, Timer>();
+  // Streams only: the bindings that die with each.
+  const byFlow = new Map<Flow, Set<Binding>>();
+  let size = 0;
+
+  const unlink = (binding: Binding): void => {
+    timers.get(binding)?.cancel();
+    timers.delete(binding);
+    const flow = binding.flow;
+    const mates = flow && byFlow.get(flow);
+    if (!mates) return;
+    mates.delete(binding);
+    if (mates.size === 0) byFlow.delete(flow);
+  };
+
+  const remove = (binding: Binding): void => {
+    const bindings = table.get(binding.aor);
+    if (bindings?.get(binding.key) !== binding) return;
+    bindings.delete(binding.key);
+    if (bindings.size === 0) table.delete(binding.aor);
+    size -= 1;
+    unlink(binding);
+  };
+
+  const put = (binding: Binding): void => {
+    let bindings = table.get(binding.aor);
+    if (!bindings) {
+      bindings = new Map();
+      table.set(binding.aor, bindings);
+    }
+    const old = bindings.get(binding.key);
+    if (old) unlink(old);
+    else size += 1;
+    bindings.set(binding.key, binding);
+    const expire = (): void => {
+      remove(binding);
+      hooks.drop(binding.aor, binding.key);
+    };
+    timers.set(binding, deps.after(Math.max(0, binding.expiresAt - deps.clock.now()), expire));
+    const flow = binding.flow;
+    if (flow?.reliable) {
+      const mates = byFlow.get(flow);
+      if (mates) mates.add(binding);
+      else byFlow.set(flow, new Set([binding]));
+    }
+  };
+
+  return {
+    list: (aor) => [...(table.get(aor)?.values() ?? [])],
+    commit(aor, changes) {
+      for (const key of changes.remove) {
+        const binding = table.get(aor)?.get(key);
+        if (!binding) continue;
+        remove(binding);
+        hooks.drop(aor, key);
+      }
+      for (const binding of changes.put) {
+        put(binding);
+        hooks.save(recordOf(binding));
+      }
+    },
+    restore(record) {
+      // A stream died with the process that held it; its client notices and registers anew.
+      if (record.protocol !== 'udp') return hooks.drop(record.aor, record.key);
+      if (record.expiresAt > deps.clock.now()) put({ ...record, flow: undefined });
+      else hooks.drop(record.aor, record.key);
+    },
+    flowClosed(flow) {
+      for (const binding of byFlow.get(flow) ?? []) {
+        remove(binding);
+        hooks.drop(binding.aor, binding.key);
+      }
+    },
+    *records() {
+      for (const bindings of table.values()) for (const binding of bindings.values()) yield recordOf(binding);
+    },
+    get size() {
+      return size;
+    },
+    get aors() {
+      return table.size;
+    },
+    stop() {
+      for (const timer of timers.values()) timer.cancel();
+      timers.clear();
+    },
+  };
+}
+
+function recordOf(binding: Binding): BindingRecord {
+  const { flow: _flow, ...record } = binding;
+  return record;
+}
