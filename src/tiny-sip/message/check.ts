@@ -1,20 +1,66 @@
+import { SipSyntaxError } from '../errors.ts';
 import type { SipRequest, SipResponse } from './message.ts';
+import { LONG } from './names.ts';
+import { reasonOf } from './reasons.ts';
+import { stored } from './stored.ts';
+import { checkUri } from './uri-grammar.ts';
 
 export interface Refusal {
   readonly status: number;
   readonly reason: string;
 }
 
+/** RFC 3261 §8.1.1.7: what a branch of a later day than RFC 2543 begins with; by itself it identifies nothing. */
+const COOKIE = 'z9hG4bK';
+
 /**
- * Strict read of what every request must carry (RFC 3261 §8.1.1): Via with branch, From with tag, To, Call-ID,
- * CSeq that fits the method, Max-Forwards, and whatever of Contact, Expires, Event, Content-Type is there.
- * A UAS does this before anything else.
+ * Strict read of what a UAS relies on (RFC 3261 §8.1.1): Request-URI, top Via, From, To, Call-ID, CSeq that fits the
+ * method, and of Max-Forwards, Contact, Event and Content-Type where they are there. What may come once only must.
+ * A missing From tag, branch or Max-Forwards is let pass: RFC 2543 knew none (RFC 4475 §3.4.1).
  */
-export function checkRequest(_request: SipRequest): Refusal | undefined {
-  throw new Error('not built yet');
+export function checkRequest(request: SipRequest): Refusal | undefined {
+  const repeated = stored(request).headerLines.repeated();
+  if (repeated !== 0) return { status: 400, reason: `Several ${LONG[repeated]} headers` };
+  try {
+    checkUri(request.uri, 0, request.uri.length, 'Request-URI');
+    const via = request.topVia;
+    if (via === undefined) return missing('Via');
+    if (via.branch === COOKIE) return { status: 400, reason: 'Via branch identifies nothing' };
+    if (request.from === undefined) return missing('From');
+    if (request.to === undefined) return missing('To');
+    if (request.callId === undefined) return missing('Call-ID');
+    const cseq = request.cseq;
+    if (cseq === undefined) return missing('CSeq');
+    if (cseq.method !== request.method) return { status: 400, reason: 'CSeq is of another method' };
+    void request.maxForwards;
+    void request.contacts;
+    void request.event;
+    void request.contentType;
+  } catch (error) {
+    if (!(error instanceof SipSyntaxError)) throw error;
+    return { status: error.status, reason: `Malformed ${error.what}` };
+  }
+  return undefined;
 }
 
 /** The same for a response; what fails it is dropped. Answers why. */
-export function checkResponse(_response: SipResponse): string | undefined {
-  throw new Error('not built yet');
+export function checkResponse(response: SipResponse): string | undefined {
+  const repeated = stored(response).headerLines.repeated();
+  if (repeated !== 0) return `several ${LONG[repeated]} headers`;
+  try {
+    if (response.topVia === undefined) return 'no Via';
+    if (response.from === undefined) return 'no From';
+    if (response.to === undefined) return 'no To';
+    if (response.callId === undefined) return 'no Call-ID';
+    if (response.cseq === undefined) return 'no CSeq';
+    void response.contacts;
+  } catch (error) {
+    if (!(error instanceof SipSyntaxError)) throw error;
+    return error.message;
+  }
+  return undefined;
+}
+
+function missing(name: string): Refusal {
+  return { status: 400, reason: `${reasonOf(400)}: no ${name}` };
 }

@@ -1,25 +1,81 @@
+import { SipSyntaxError } from '../errors.ts';
+import { allOf, TOKEN } from './chars.ts';
+import { HeaderLines, setAll } from './header-lines.ts';
 import type { HeaderInit, SipRequest, SipResponse } from './message.ts';
+import { CALL_ID, CSEQ, FROM, TIMESTAMP, TO, VIA } from './names.ts';
+import { reasonOf } from './reasons.ts';
+import { Message, stored } from './stored.ts';
+import { refuseBreaks, toWire } from './text.ts';
 
 export interface RequestInit {
   readonly method: string;
   readonly uri: string;
   readonly headers?: HeaderInit | undefined;
+  /** A string is written as UTF-8. */
   readonly body?: Buffer | string | undefined;
 }
 
 export interface ResponseInit {
   readonly reason?: string | undefined;
   readonly headers?: HeaderInit | undefined;
+  /** A string is written as UTF-8. */
   readonly body?: Buffer | string | undefined;
   /** Added to To when the request had none there. */
   readonly toTag?: string | undefined;
 }
 
-export function createRequest(_init: RequestInit): SipRequest {
-  throw new Error('not built yet');
+/** Throws SipSyntaxError on what may not be written. */
+export function createRequest(init: RequestInit): SipRequest {
+  if (!allOf(TOKEN, init.method)) throw new SipSyntaxError('method', `"${init.method}" is no token`);
+  const message = new Message(init.method, 0, '', new HeaderLines('', undefined));
+  message.uri = init.uri;
+  setAll(message.headerLines, init.headers ?? {});
+  hold(message, init.body);
+  return message.face() as SipRequest;
 }
 
-/** Copies Via, From, To, Call-ID, CSeq (RFC 3261 §8.2.6.2), and Timestamp into a 100. */
-export function createResponse(_request: SipRequest, _status: number, _init?: ResponseInit): SipResponse {
-  throw new Error('not built yet');
+/**
+ * Copies Via, From, To, Call-ID and CSeq as they are (RFC 3261 §8.2.6.2), and Timestamp into a 100 (§8.2.6.1).
+ * Throws SipSyntaxError on what may not be written.
+ */
+export function createResponse(request: SipRequest, status: number, init: ResponseInit = {}): SipResponse {
+  if (!Number.isInteger(status) || status < 100 || status > 699)
+    throw new SipSyntaxError('status', `${status} is none`);
+  const from = stored(request);
+  const reason = init.reason ?? reasonOf(status);
+  refuseBreaks('reason', reason);
+  const lines = new HeaderLines('', undefined);
+  for (const line of from.headerLines.lines(VIA, '')) lines.push(VIA, line);
+  copyLine(from, lines, FROM);
+  const at = from.headerLines.findId(TO, 0);
+  if (at >= 0) {
+    const to = from.headerLines.lineAt(at);
+    lines.push(TO, init.toTag === undefined ? to : tagged(request, to, init.toTag));
+  }
+  copyLine(from, lines, CALL_ID);
+  copyLine(from, lines, CSEQ);
+  if (status === 100) copyLine(from, lines, TIMESTAMP);
+  const message = new Message('', status, toWire(reason), lines);
+  setAll(message.headerLines, init.headers ?? {});
+  hold(message, init.body);
+  return message.face() as SipResponse;
+}
+
+function copyLine(from: Message, to: HeaderLines, id: number): void {
+  const at = from.headerLines.findId(id, 0);
+  if (at >= 0) to.push(id, from.headerLines.lineAt(at));
+}
+
+function tagged(request: SipRequest, line: string, tag: string): string {
+  if (!allOf(TOKEN, tag)) throw new SipSyntaxError('tag', `"${tag}" is no token`);
+  try {
+    return request.toTag === undefined ? `${line};tag=${tag}` : line;
+  } catch {
+    // An answer to a request whose To cannot be read: it goes back as it came.
+    return line;
+  }
+}
+
+function hold(message: Message, body: Buffer | string | undefined): void {
+  if (body !== undefined) message.body = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
 }

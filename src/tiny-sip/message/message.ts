@@ -1,30 +1,12 @@
+import type { HeaderValue } from './header-lines.ts';
 import type { NameAddr } from './name-addr.ts';
+import type { ContentType, CSeq, EventValue } from './values.ts';
 import type { Via } from './via.ts';
 
-export interface CSeq {
-  readonly number: number;
-  readonly method: string;
-}
+export type { HeaderValue } from './header-lines.ts';
+export type { ContentType, CSeq, EventValue } from './values.ts';
 
-export interface EventValue {
-  /** Package with its templates: `presence`, `presence.winfo`. */
-  readonly package: string;
-  /** Values as on the wire (a quoted string keeps its quotes); a parameter without a value is ''. */
-  readonly params: ReadonlyMap<string, string>;
-}
-
-export interface ContentType {
-  /** Lower case. */
-  readonly type: string;
-  /** Lower case. */
-  readonly subtype: string;
-  /** `type/subtype`. */
-  readonly essence: string;
-  /** Values as on the wire (a quoted string keeps its quotes). */
-  readonly params: ReadonlyMap<string, string>;
-}
-
-export type HeaderInit = Readonly<Record<string, string | number | readonly string[] | undefined>>;
+export type HeaderInit = Readonly<Record<string, HeaderValue | undefined>>;
 
 /**
  * What requests and responses have in common.
@@ -46,11 +28,11 @@ export interface SipHeaders {
   /** The header lines of that name as they are, unfolded and trimmed, not split. */
   lines(name: string): readonly string[];
   /** Replaces all values. Throws SipSyntaxError on CR, LF or NUL, and on a name that is no token. */
-  set(name: string, value: string | number | readonly string[]): this;
+  set(name: string, value: HeaderValue): this;
   /** Appends after the last header of that name, else at the end. */
-  add(name: string, value: string | number | readonly string[]): this;
+  add(name: string, value: HeaderValue): this;
   /** Puts before the first header of that name, else at the top: for Via, Route and Record-Route. */
-  prepend(name: string, value: string | number | readonly string[]): this;
+  prepend(name: string, value: HeaderValue): this;
   /** Removes all headers of that name. */
   remove(name: string): this;
   /** Removes the first value only, also out of a comma list: the own Via or Route. Answers what it was. */

@@ -1,5 +1,9 @@
-import type { Limits } from './limits.ts';
+import { type FailureCode, type Head, readHead } from './head.ts';
+import { defaultLimits, type Limits } from './limits.ts';
 import type { SipMessage, SipRequest } from './message.ts';
+import type { Message } from './stored.ts';
+
+export type { FailureCode } from './head.ts';
 
 export type ParseResult = ParsedMessage | ParseFailure;
 
@@ -23,20 +27,68 @@ export interface ParseFailure {
   readonly length: number;
 }
 
-export type FailureCode =
-  | 'EMPTY'
-  | 'START_LINE'
-  | 'VERSION'
-  | 'HEADER_LINE'
-  | 'LINE_END'
-  | 'TRUNCATED'
-  | 'CONTENT_LENGTH'
-  | 'HEAD_TOO_LONG'
-  | 'TOO_MANY_HEADERS'
-  | 'URI_TOO_LONG'
-  | 'BODY_TOO_LONG';
+const FAULTS: Readonly<Record<FailureCode, readonly [status: number, reason: string, framingLost: boolean]>> =
+  {
+    EMPTY: [400, 'Empty message', true],
+    START_LINE: [400, 'Malformed start line', false],
+    VERSION: [505, 'Version Not Supported', false],
+    HEADER_LINE: [400, 'Malformed header line', false],
+    LINE_END: [400, 'Line end is not CRLF', true],
+    TRUNCATED: [400, 'Message cut short', true],
+    CONTENT_LENGTH: [400, 'Bad Content-Length', true],
+    HEAD_TOO_LONG: [513, 'Message Too Large', true],
+    TOO_MANY_HEADERS: [513, 'Too many headers', true],
+    URI_TOO_LONG: [414, 'Request-URI Too Long', false],
+    BODY_TOO_LONG: [413, 'Request Entity Too Large', true],
+  };
 
-/** Reads one datagram, or one frame of a stream. Never throws. */
-export function parseMessage(_bytes: Buffer, _limits?: Partial<Limits>): ParseResult {
-  throw new Error('not built yet');
+/** Limits with the defaults filled in. */
+export function withDefaults(limits: Partial<Limits> | undefined): Limits {
+  return limits === undefined ? defaultLimits : { ...defaultLimits, ...limits };
+}
+
+/**
+ * Reads one datagram, or one frame of a stream. Never throws. Without Content-Length the body is the rest
+ * (RFC 3261 §18.3); bytes after the body are left, since a datagram may carry some (§18.3).
+ */
+export function parseMessage(bytes: Buffer, limits?: Partial<Limits>): ParseResult {
+  const bounds = withDefaults(limits);
+  let from = 0;
+  // RFC 3261 §7.5: CRLFs before the start line are ignored.
+  while (bytes[from] === 13 && bytes[from + 1] === 10) from += 2;
+  if (from >= bytes.length) return failure('EMPTY', undefined, bytes.length);
+  const text = bytes.toString('latin1', from, Math.min(bytes.length, from + bounds.headBytes));
+  const head = readHead(text, 0, bounds);
+  if (head.bodyAt < 0) return failure(head.fault ?? 'TRUNCATED', head.message, bytes.length);
+  const rest = bytes.length - from - head.bodyAt;
+  return finish(head, bytes, from, head.declared < 0 ? rest : head.declared, rest, bounds);
+}
+
+/**
+ * What came of a head and the bytes after it: `size` bytes of body are due and `rest` are there. The message starts
+ * at `from` in `bytes`.
+ */
+export function finish(
+  head: Head,
+  bytes: Buffer,
+  from: number,
+  size: number,
+  rest: number,
+  limits: Limits,
+): ParseResult {
+  const { message, bodyAt } = head;
+  const length = from + bodyAt + Math.min(size, rest);
+  if (head.fault !== undefined) return failure(head.fault, message, length);
+  if (size > limits.body) return failure('BODY_TOO_LONG', message, length);
+  if (size > rest) return failure('TRUNCATED', message, length);
+  if (message === undefined) return failure('START_LINE', undefined, length);
+  message.holdBody(bytes, from + bodyAt, from + bodyAt + size);
+  return { ok: true, message: message.face(), length };
+}
+
+export function failure(code: FailureCode, message: Message | undefined, length: number): ParseFailure {
+  const [status, reason, framingLost] = FAULTS[code];
+  const face = message?.face();
+  const partial = face?.kind === 'request' ? { partial: face } : {};
+  return { ok: false, status, reason, code, framingLost, length, ...partial };
 }

@@ -1,27 +1,73 @@
-/** Wire text (one char a byte) to Unicode. What is no UTF-8 stays as it is, read as latin1. */
-export function fromWire(_wire: string): string {
-  throw new Error('not built yet');
-}
+import { SipSyntaxError } from '../errors.ts';
 
-/** Unicode or wire text to wire text. Text that already is a view of UTF-8 bytes stays as it is. */
-export function toWire(_text: string): string {
-  throw new Error('not built yet');
-}
+/**
+ * Inside the stack a header is *wire text*: a string with one char per byte. People's text is UTF-8 on the wire,
+ * and becomes Unicode only where it is shown.
+ */
 
-/** quoted-string of a text (RFC 3261 §25.1). */
-export function quote(_text: string): string {
-  throw new Error('not built yet');
-}
-
-/** The text of a quoted-string; any other value is answered as it is. */
-export function unquote(_value: string): string {
-  throw new Error('not built yet');
+/** Wire text to Unicode. What is not UTF-8 stays as it is, that is, reads as latin1. */
+export function fromWire(wire: string): string {
+  if (isAscii(wire)) return wire;
+  const bytes = Buffer.from(wire, 'latin1');
+  return isUtf8(bytes) ? bytes.toString('utf8') : wire;
 }
 
 /**
- * A copy that shares no memory with the message it was read from. Pieces of a message are views that keep the
- * whole head alive: detach what goes into a table that outlives it.
+ * Unicode or wire text to wire text. Text whose chars already are the bytes of UTF-8 stays as it is, so that a value
+ * read from one message can be put into another; anything else is encoded.
  */
-export function detach(_text: string): string {
-  throw new Error('not built yet');
+export function toWire(text: string): string {
+  if (isAscii(text)) return text;
+  if (isBytes(text) && isUtf8(Buffer.from(text, 'latin1'))) return text;
+  return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+/** quoted-string of a text (RFC 3261 §25.1). Throws on CR and LF, which cannot be escaped, and on NUL. */
+export function quote(text: string): string {
+  refuseBreaks('quoted string', text);
+  return `"${toWire(text).replace(/["\\]/g, '\\$&')}"`;
+}
+
+/** The text of a quoted-string, as wire text; any other value is answered as it is. */
+export function unquote(value: string): string {
+  if (value.length < 2 || value.charCodeAt(0) !== 34 || value.charCodeAt(value.length - 1) !== 34)
+    return value;
+  const inner = value.slice(1, -1);
+  // quoted-pair: the backslash stands for the next character, whichever it is.
+  return inner.includes('\\') ? inner.replace(/\\([\s\S])/g, '$1') : inner;
+}
+
+/**
+ * A copy that shares no memory with the message it was read from. Pieces of a message are views that keep its whole
+ * head alive: detach what goes into a table that outlives it.
+ */
+export function detach(text: string): string {
+  return isBytes(text)
+    ? Buffer.from(text, 'latin1').toString('latin1')
+    : Buffer.from(text, 'utf16le').toString('utf16le');
+}
+
+/** Throws when a value would break out of its line (CR, LF) or stop short for others (NUL). */
+export function refuseBreaks(what: string, value: string): void {
+  // Three searches of native speed; a regular expression would look at every character by itself.
+  if (value.includes('\r') || value.includes('\n') || value.includes('\0'))
+    throw new SipSyntaxError(what, 'CR, LF and NUL may not be written');
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) {
+    if (text.charCodeAt(i) > 127) return false;
+  }
+  return true;
+}
+
+function isBytes(text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) {
+    if (text.charCodeAt(i) > 255) return false;
+  }
+  return true;
+}
+
+function isUtf8(bytes: Buffer): boolean {
+  return Buffer.from(bytes.toString('utf8'), 'utf8').equals(bytes);
 }

@@ -25,6 +25,11 @@ export interface Flow {
   /** This side opened it. */
   readonly opened: boolean;
   readonly state: 'connecting' | 'open' | 'closed';
+  /**
+   * Resolves once the flow is open; then `local` is what the peer will see, as far as this machine knows.
+   * Rejects with the cause when it closes before.
+   */
+  ready(): Promise<void>;
   /** Resolves when the operating system took the bytes. Rejects (SipError) when closed or the queue is full. */
   send(bytes: Buffer): Promise<void>;
   /** CRLF ping and pong on streams, a CRLF datagram on UDP; undefined ends it. */
