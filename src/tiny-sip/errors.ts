@@ -53,6 +53,23 @@ export const sipErrorKinds = {
     text: 'no server found for {uri}: {why}',
     remedy: 'See that the name is in the DNS (NAPTR, SRV, A or AAAA), or give an address.',
   },
+  NO_TRANSPORT: {
+    text: 'no {protocol} transport to send by',
+    remedy: 'Give the stack a transport of that protocol, or another target.',
+  },
+  STOPPED: {
+    text: 'the stack is stopped',
+    remedy: 'Nothing to do; it was asked to stop.',
+  },
+  TABLE_FULL: {
+    text: 'already {count} {what} are alive',
+    remedy: 'Send less at a time, or raise the bound in the limits of the stack.',
+    sip: 503,
+  },
+  ABANDONED: {
+    text: 'the request was given up: {cause}',
+    remedy: 'Nothing to do; its sender gave it up.',
+  },
 } as const satisfies Record<string, SipErrorKind>;
 
 export type SipErrorCode = `SIP-${keyof typeof sipErrorKinds}`;

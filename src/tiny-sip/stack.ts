@@ -1,3 +1,214 @@
-import type { Stack, StackDeps, StackOptions } from './dialog/user-agent.ts';
+import type { Timer } from './deps.ts';
+import { createUac } from './dialog/uac.ts';
+import { createUas } from './dialog/uas.ts';
+import type { Stack, StackDeps, StackLimits, StackOptions, TraceListener } from './dialog/user-agent.ts';
+import { SipError } from './errors.ts';
+import { checkResponse } from './message/check.ts';
+import type { SipMessage } from './message/message.ts';
+import { parseUri } from './message/uri.ts';
+import type { Target } from './resolve/resolve.ts';
+import { createClientTransactions } from './transaction/client.ts';
+import { createServerTransactions } from './transaction/server-table.ts';
+import { timerDefaults } from './transaction/timers.ts';
+import type { Flow, Protocol, Receiver, Transport } from './transport/transport.ts';
+import { createWheel } from './wheel.ts';
 
-export declare function createStack(deps: StackDeps, options: StackOptions): Stack;
+const limitDefaults: StackLimits = {
+  clientTransactions: 20_000,
+  serverTransactions: 50_000,
+  datagram: 1300,
+};
+
+/** Puts transports, transactions, the two halves of a user agent and one timer wheel together. Starts nothing. */
+export function createStack(deps: StackDeps, options: StackOptions): Stack {
+  const { clock, log, random } = deps;
+  const limits = { ...limitDefaults, ...options.limits };
+  const wheel = createWheel(clock);
+  const timing = {
+    values: { ...timerDefaults, ...options.timers },
+    exact: (ms: number, run: () => void): Timer => clock.after(ms, run),
+    coarse: (ms: number, run: () => void): Timer => (ms < 1000 ? clock.after(ms, run) : wheel.after(ms, run)),
+  };
+  const transports = new Map<Protocol, Transport>();
+  for (const transport of options.transports) transports.set(transport.protocol, transport);
+  const protocols = [...transports.keys()];
+  const closeListeners = new Set<(flow: Flow, cause: Error | undefined) => void>();
+  const traceListeners = new Set<TraceListener>();
+  const totals = { responses: 0, strayResponses: 0, malformed: 0, brokenStreams: 0 };
+  let stopped = false;
+
+  const token = (): string => Buffer.from(random.bytes(12)).toString('base64url');
+
+  const trace = (direction: 'in' | 'out', flow: Flow, message: SipMessage, bytes: Buffer): void => {
+    for (const listener of traceListeners) listener(direction, flow, message, bytes);
+  };
+
+  const flow = (target: Pick<Target, 'protocol' | 'host' | 'port'>): Flow => {
+    const transport = transports.get(target.protocol);
+    if (stopped) throw new SipError('STOPPED');
+    if (transport === undefined) throw new SipError('NO_TRANSPORT', { protocol: target.protocol });
+    return transport.connect({ host: target.host, port: target.port });
+  };
+
+  const locate = async (uri: string): Promise<readonly Target[]> => {
+    if (deps.locator !== undefined) return deps.locator.locate(uri, { protocols });
+    return numeric(uri, protocols);
+  };
+
+  const clients = createClientTransactions(timing, () => (stopped ? 0 : limits.clientTransactions));
+  const servers = createServerTransactions(timing, () => (stopped ? 0 : limits.serverTransactions));
+  const compact = options.compact ?? false;
+
+  const uac = createUac({
+    clock,
+    log,
+    transactions: clients,
+    compact,
+    userAgent: options.userAgent,
+    datagram: limits.datagram,
+    token,
+    flow,
+    has: (protocol) => transports.has(protocol),
+    listening: (protocol) => transports.get(protocol)?.local.port ?? 0,
+    locate,
+    trace,
+  });
+
+  const uas = createUas({
+    log,
+    transactions: servers,
+    salt: random.bytes(16),
+    compact,
+    server: options.userAgent,
+    supported: (options.supported ?? []).map((tag) => tag.toLowerCase()),
+    proxy: options.proxy ?? false,
+    token,
+    trace,
+    connect(protocol, host, port) {
+      try {
+        return flow({ protocol, host, port });
+      } catch {
+        return undefined;
+      }
+    },
+  });
+
+  const receive = (from: Flow, message: SipMessage): void => {
+    if (message.kind === 'request') {
+      uas.request(message, from);
+      return;
+    }
+    totals.responses += 1;
+    if (checkResponse(message) !== undefined) {
+      totals.malformed += 1;
+      return;
+    }
+    // RFC 3261 §17.1.3: nobody waits for it, so nobody gets it.
+    if (!clients.receive(message)) totals.strayResponses += 1;
+  };
+
+  const receiver: Receiver = {
+    message(from, bytes, parsed) {
+      if (stopped) return;
+      try {
+        if (!parsed.ok) {
+          uas.broken(parsed, from);
+          return;
+        }
+        trace('in', from, parsed.message, bytes);
+        receive(from, parsed.message);
+      } catch (error) {
+        // A header that is only read here may be malformed; nothing that arrives may throw out of the stack.
+        totals.malformed += 1;
+        log.debug('a message was dropped', { from: from.remote.host, error: String(error) });
+      }
+    },
+    closed(from, cause) {
+      for (const listener of [...closeListeners]) listener(from, cause);
+    },
+    broken() {
+      totals.brokenStreams += 1;
+    },
+  };
+
+  return {
+    async start() {
+      const started: Transport[] = [];
+      try {
+        for (const transport of options.transports) {
+          await transport.start(receiver);
+          started.push(transport);
+        }
+      } catch (error) {
+        for (const transport of started) await transport.stop();
+        throw error;
+      }
+    },
+    async stop() {
+      if (stopped) return;
+      stopped = true;
+      clients.stop(new SipError('STOPPED'));
+      servers.stop();
+      for (const transport of options.transports) await transport.stop();
+    },
+    flow,
+    locate: (uri) => locate(uri).catch(() => []),
+    async send(request, sendOptions = {}) {
+      if (stopped) return { kind: 'failed', request, error: new SipError('STOPPED') };
+      return uac.send(request, sendOptions);
+    },
+    on: uas.on,
+    claim: uas.claim,
+    onFlowClosed(listener) {
+      closeListeners.add(listener);
+      return () => closeListeners.delete(listener);
+    },
+    onTrace(listener) {
+      traceListeners.add(listener);
+      return () => traceListeners.delete(listener);
+    },
+    counts() {
+      const counts: Record<string, number> = {
+        'transactions.client': clients.size,
+        'transactions.server': servers.size,
+        dialogs: uas.dialogs,
+        timers: wheel.size,
+        retransmitted: clients.retransmissions,
+        ...servers.totals,
+        ...prefixed('in', { ...uas.totals, ...totals, malformed: uas.totals.malformed + totals.malformed }),
+        ...prefixed('out', uac.totals),
+      };
+      for (const transport of options.transports)
+        Object.assign(counts, prefixed(transport.protocol, transport.counts()));
+      return counts;
+    },
+    after: timing.coarse,
+    token,
+    get methods() {
+      return uas.methods();
+    },
+    userAgent: options.userAgent,
+  };
+}
+
+function prefixed(prefix: string, counts: object): Record<string, number> {
+  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [`${prefix}.${name}`, count]));
+}
+
+/** Without a locator: an address in the URI itself, by the first protocol that fits (RFC 3263 §4.1, §4.2). */
+function numeric(uri: string, protocols: readonly Protocol[]): readonly Target[] {
+  const { scheme, host, port, params } = parseUri(uri);
+  const wanted = params.get('transport')?.toLowerCase();
+  const protocol =
+    scheme === 'sips'
+      ? 'tls'
+      : wanted === undefined
+        ? protocols.includes('udp')
+          ? 'udp'
+          : protocols[0]
+        : protocols.find((one) => one === wanted);
+  const name = params.get('maddr') ?? host;
+  const isAddress = /^[\d.]+$/.test(name) || name.includes(':') || protocol === 'memory';
+  if (protocol === undefined || !isAddress) return [];
+  return [{ protocol, host: name, port: port ?? (protocol === 'tls' ? 5061 : 5060), name: host }];
+}

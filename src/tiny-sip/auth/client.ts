@@ -1,11 +1,13 @@
 import type { Random } from '../deps.ts';
+import { type Challenge, formatChallenge, parseAuthInfo, parseChallenges } from '../message/challenge.ts';
 import type { SipRequest, SipResponse } from '../message/message.ts';
-import type { Algorithm } from './algorithm.ts';
+import { detach, fromWire } from '../message/text.ts';
+import { type Algorithm, digestResponse, hashPassword, readAlgorithm } from './algorithm.ts';
 
-/** Hashes of one user's password in one realm, by algorithm. */
+/** Hashes of one user's password in one realm, by algorithm (see `hashPassword`). */
 export type PasswordHashes = Readonly<Partial<Record<Algorithm, string>>>;
 
-/** Who we are towards a realm: a password, or the hashes of one (then `realm` must be given). */
+/** Who we are towards a realm: a password, or the hashes of one (then `realm` should be given). */
 export interface DigestCredentials {
   readonly username: string;
   readonly password?: string;
@@ -14,20 +16,239 @@ export interface DigestCredentials {
   readonly realm?: string;
 }
 
-/** Answers digest challenges and remembers nonces, so that later requests carry credentials at once. */
+/**
+ * Answers digest challenges (RFC 7616 with RFC 8760) and remembers nonces, so that later requests carry
+ * credentials at once. One client serves all requests of one account.
+ */
 export interface DigestClient {
-  /** Adds Authorization and Proxy-Authorization from what is remembered for this server. */
-  authorize(request: SipRequest): void;
-  /**
-   * Learns from a 401 or 407. True: `authorize` on a fresh copy of the request has new credentials to offer;
-   * false: no challenge that can be answered (unknown algorithm, realm, or none at all).
-   */
-  challenged(request: SipRequest, response: SipResponse): boolean;
-  /** Learns nextnonce from (Proxy-)Authentication-Info of a 2xx. */
-  learn(request: SipRequest, response: SipResponse): void;
+  /** One request and its repetitions after challenges. */
+  begin(): DigestRound;
 }
 
-export declare function createDigestClient(
+/** At most two answers per realm, the second only to `stale=true`. */
+export interface DigestRound {
+  /** Adds Authorization and Proxy-Authorization from what is remembered. `request` must carry none of ours yet. */
+  authorize(request: SipRequest): void;
+  /**
+   * Learns from a 401 or 407. True: `authorize` has new credentials to offer. False: nothing that can be
+   * answered (no challenge, unknown algorithm or realm), or our password was refused.
+   */
+  challenged(response: SipResponse): boolean;
+  /** Learns nextnonce from the Authentication-Info of a 2xx. */
+  learn(response: SipResponse): void;
+}
+
+/** Realms remembered at most; a server that invents realms does not fill the memory. */
+const realms = 16;
+
+type Kind = 'server' | 'proxy';
+
+const fields = {
+  server: { challenge: 'WWW-Authenticate', credentials: 'Authorization', info: 'Authentication-Info' },
+  proxy: {
+    challenge: 'Proxy-Authenticate',
+    credentials: 'Proxy-Authorization',
+    info: 'Proxy-Authentication-Info',
+  },
+} as const;
+
+const kinds: readonly Kind[] = ['server', 'proxy'];
+
+/** An authentication session (RFC 7616 §3.6) with one realm. */
+interface Session {
+  readonly kind: Kind;
+  /** As on the wire, for echoing. */
+  readonly realm: string;
+  readonly username: string;
+  readonly ha1: string;
+  readonly algorithm: Algorithm;
+  readonly session: boolean;
+  /** The algorithm as the server spelt it; undefined when it did not. */
+  readonly spelt: string | undefined;
+  readonly qop: 'auth' | 'auth-int' | undefined;
+  readonly opaque: string | undefined;
+  nonce: string;
+  nc: number;
+  /** Kept for the whole session where `-sess` binds the key to it. */
+  cnonce: string;
+}
+
+/** `hashes` of a list of credentials: the first that fits the realm answers. */
+export function createDigestClient(
   deps: { readonly random: Random },
   credentials: DigestCredentials | readonly DigestCredentials[],
-): DigestClient;
+): DigestClient {
+  const known: readonly DigestCredentials[] = Array.isArray(credentials)
+    ? credentials
+    : [credentials as DigestCredentials];
+  const sessions = new Map<string, Session>();
+
+  const nonce = (): string => Buffer.from(deps.random.bytes(12)).toString('base64url');
+
+  /** RFC 8760 §2.4: the topmost challenge of a realm that we can answer. */
+  const open = (kind: Kind, challenge: Challenge): Session | undefined => {
+    const { params } = challenge;
+    const named = readAlgorithm(params.get('algorithm'));
+    const realm = params.get('realm');
+    const value = params.get('nonce');
+    if (named === undefined || realm === undefined || value === undefined) return undefined;
+    const offered = params
+      .get('qop')
+      ?.toLowerCase()
+      .split(',')
+      .map((one) => one.trim());
+    // auth-int only where nothing else is offered: proxies may touch bodies.
+    const qop = offered?.includes('auth') ? 'auth' : offered?.includes('auth-int') ? 'auth-int' : undefined;
+    if (offered !== undefined && qop === undefined) return undefined;
+    const text = fromWire(realm);
+    for (const one of known) {
+      if (one.realm !== undefined && one.realm !== text) continue;
+      const ha1 =
+        one.ha1?.[named.algorithm] ??
+        (one.password === undefined
+          ? undefined
+          : hashPassword(named.algorithm, one.username, text, one.password));
+      if (ha1 === undefined) continue;
+      const spelt = params.get('algorithm');
+      const opaque = params.get('opaque');
+      return {
+        kind,
+        realm: detach(realm),
+        username: one.username,
+        ha1,
+        algorithm: named.algorithm,
+        session: named.session,
+        spelt: spelt === undefined ? undefined : detach(spelt),
+        qop,
+        opaque: opaque === undefined ? undefined : detach(opaque),
+        nonce: detach(value),
+        nc: 0,
+        cnonce: nonce(),
+      };
+    }
+    return undefined;
+  };
+
+  const remember = (key: string, session: Session): void => {
+    const old = sessions.get(key);
+    // nc rises for as long as the nonce is the same, also over a new challenge with the old nonce.
+    if (old?.nonce === session.nonce) session.nc = old.nc;
+    sessions.delete(key);
+    sessions.set(key, session);
+    for (const first of sessions.keys()) {
+      if (sessions.size <= realms) break;
+      sessions.delete(first);
+    }
+  };
+
+  const write = (session: Session, request: SipRequest): string => {
+    session.nc += 1;
+    if (!session.session) session.cnonce = nonce();
+    const nc = session.nc.toString(16).padStart(8, '0');
+    const { qop } = session;
+    const response = digestResponse({
+      algorithm: session.algorithm,
+      session: session.session,
+      ha1: session.ha1,
+      nonce: session.nonce,
+      method: request.method,
+      uri: request.uri,
+      body: request.body,
+      qop,
+      nc,
+      cnonce: session.cnonce,
+    });
+    return formatChallenge(
+      'Digest',
+      {
+        username: session.username,
+        realm: session.realm,
+        nonce: session.nonce,
+        uri: request.uri,
+        response,
+        algorithm: session.spelt,
+        // RFC 2617 §3.2.2: a cnonce must not be sent where no qop was; with -sess there is no way without.
+        cnonce: qop === undefined && !session.session ? undefined : session.cnonce,
+        qop,
+        nc: qop === undefined ? undefined : nc,
+        opaque: session.opaque,
+      },
+      'credentials',
+    );
+  };
+
+  return {
+    begin() {
+      /** Answers given in this round, by session key. */
+      const answers = new Map<string, number>();
+      const used = new Set<string>();
+      return {
+        authorize(request) {
+          for (const [key, session] of sessions) {
+            request.add(fields[session.kind].credentials, write(session, request));
+            used.add(key);
+          }
+        },
+        challenged(response) {
+          let answerable = false;
+          for (const kind of kinds) {
+            const seen = new Set<string>();
+            for (const challenge of readChallenges(response, fields[kind].challenge)) {
+              const session = open(kind, challenge);
+              if (session === undefined) continue;
+              const key = `${kind} ${session.realm}`;
+              if (seen.has(key)) continue;
+              seen.add(key);
+              const before = answers.get(key) ?? 0;
+              const stale = challenge.params.get('stale')?.toLowerCase() === 'true';
+              // A nonce from an earlier request may be refused with or without stale=true; one that this
+              // round was given is only replaced when the server says that the password was right.
+              if (before === 0 || (before === 1 && stale)) {
+                answers.set(key, before + 1);
+                remember(key, session);
+                answerable = true;
+              } else sessions.delete(key);
+            }
+          }
+          return answerable;
+        },
+        learn(response) {
+          for (const kind of kinds) {
+            const line = response.get(fields[kind].info);
+            if (line === undefined) continue;
+            const next = readInfo(response.lines(fields[kind].info).join(', ')).get('nextnonce');
+            if (next === undefined) continue;
+            const mine = [...used].filter((key) => sessions.get(key)?.kind === kind);
+            const session = sessions.get(mine[0] ?? '');
+            // With several realms of one kind nobody can tell whose next nonce this is.
+            if (mine.length !== 1 || session === undefined || session.nonce === next) continue;
+            session.nonce = detach(next);
+            session.nc = 0;
+          }
+        },
+      };
+    },
+  };
+}
+
+/** Malformed lines are passed over: another may be good. */
+function readChallenges(response: SipResponse, name: string): readonly Challenge[] {
+  const found: Challenge[] = [];
+  for (const line of response.lines(name)) {
+    try {
+      for (const challenge of parseChallenges(line))
+        if (challenge.scheme.toLowerCase() === 'digest') found.push(challenge);
+    } catch {
+      // RFC 8760 §2.4: a challenge that is not understood must be ignored.
+    }
+  }
+  return found;
+}
+
+function readInfo(line: string): ReadonlyMap<string, string> {
+  try {
+    return parseAuthInfo(line);
+  } catch {
+    return new Map();
+  }
+}

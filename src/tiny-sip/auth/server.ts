@@ -1,14 +1,20 @@
+import { timingSafeEqual } from 'node:crypto';
 import type { Clock, Random } from '../deps.ts';
+import { type Challenge, formatChallenge, parseChallenge } from '../message/challenge.ts';
 import type { SipRequest } from '../message/message.ts';
-import type { Algorithm } from './algorithm.ts';
+import { fromWire, toWire } from '../message/text.ts';
+import { aorOf } from '../message/uri.ts';
+import { type Algorithm, digestResponse, hash, hashPassword, readAlgorithm } from './algorithm.ts';
 import type { PasswordHashes } from './client.ts';
+import { createNonces } from './nonce.ts';
+import { createThrottle } from './throttle.ts';
 
 /** What the owner knows of a user: the password, or hashes of it. */
 export type UserSecret = { readonly password: string } | { readonly ha1: PasswordHashes };
 
 export interface DigestServerOptions {
   readonly realm: string;
-  /** Challenges in this order, the preferred first (RFC 8760 §2.4). Default SHA-256 then MD5. */
+  /** Challenges in this order, the preferred first (RFC 8760 §2.3). Default SHA-256 then MD5. */
   readonly algorithms?: readonly Algorithm[];
   readonly lookup: (username: string, realm: string) => UserSecret | undefined;
   /** How long a nonce is good for, ms. Default 300,000. */
@@ -17,7 +23,7 @@ export interface DigestServerOptions {
   readonly integrity?: boolean;
   /** Nonces whose counts are remembered. Beyond it the oldest are forgotten and challenged anew. Default 10,000. */
   readonly nonces?: number;
-  /** Wrong passwords per user and source address within `failureWindow` before 403 without a look. Default 10. */
+  /** Wrong passwords per user and source within `failureWindow`; beyond it 403 without a look. Default 10. */
   readonly failures?: number;
   /** ms. Default 60,000. */
   readonly failureWindow?: number;
@@ -26,26 +32,192 @@ export interface DigestServerOptions {
 export type DigestVerdict =
   | {
       readonly ok: true;
+      /** Unicode, as the owner's lookup knows it. */
       readonly user: string;
+      /** For the response: Authentication-Info with a next nonce, when it is time. */
       readonly headers: Readonly<Record<string, readonly string[]>>;
     }
   | {
       readonly ok: false;
-      /** 401 or 407 with challenges; 400 malformed credentials; 403 too many failures. */
+      /** 401 or 407 with challenges; 400 for malformed credentials; 403 after too many failures. */
       readonly status: 400 | 401 | 403 | 407;
       readonly reason: string;
       readonly headers: Readonly<Record<string, readonly string[]>>;
-      /** Why, for the log: `none`, `stale`, `replay`, `wrong`, `unknown`, `malformed`, `limited`. */
-      readonly cause: 'none' | 'stale' | 'replay' | 'wrong' | 'unknown' | 'malformed' | 'limited';
+      /** For the log. */
+      readonly cause: DigestRefusal;
     };
 
+export type DigestRefusal = 'none' | 'stale' | 'replay' | 'wrong' | 'malformed' | 'limited';
+
 export interface DigestServer {
-  /** Checks the credentials of a request. `proxy`: Proxy-Authorization and 407. `source`: who is counted for failures. */
+  /**
+   * Checks the credentials of a request. `proxy`: Proxy-Authorization and 407. `source`: whom failures are
+   * counted against besides the user, usually the remote address.
+   */
   check(request: SipRequest, options?: { readonly proxy?: boolean; readonly source?: string }): DigestVerdict;
   counts(): Record<string, number>;
 }
 
-export declare function createDigestServer(
+export function createDigestServer(
   deps: { readonly clock: Clock; readonly random: Random },
   options: DigestServerOptions,
-): DigestServer;
+): DigestServer {
+  const offered = options.algorithms ?? ['SHA-256', 'MD5'];
+  const realm = toWire(options.realm);
+  const nonces = createNonces(deps, {
+    life: options.nonceLife ?? 300_000,
+    capacity: options.nonces ?? 10_000,
+    bind: realm,
+  });
+  const throttle = createThrottle(deps.clock, {
+    limit: options.failures ?? 10,
+    window: options.failureWindow ?? 60_000,
+    capacity: 1_000,
+  });
+  const totals: Record<DigestRefusal | 'ok', number> = {
+    ok: 0,
+    none: 0,
+    stale: 0,
+    replay: 0,
+    wrong: 0,
+    malformed: 0,
+    limited: 0,
+  };
+  // Stands in for users that do not exist, so that they cost as much time as those that do.
+  const nobody = Buffer.from(deps.random.bytes(16)).toString('hex');
+
+  const challenge = (proxy: boolean, cause: DigestRefusal): DigestVerdict => {
+    totals[cause] += 1;
+    const nonce = nonces.issue();
+    const lines = offered.map((algorithm) =>
+      formatChallenge(
+        'Digest',
+        {
+          realm,
+          nonce,
+          qop: options.integrity ? 'auth,auth-int' : 'auth',
+          algorithm,
+          stale: cause === 'stale' || cause === 'replay' ? 'true' : undefined,
+        },
+        'challenge',
+      ),
+    );
+    return {
+      ok: false,
+      status: proxy ? 407 : 401,
+      reason: proxy ? 'Proxy Authentication Required' : 'Unauthorized',
+      headers: { [proxy ? 'Proxy-Authenticate' : 'WWW-Authenticate']: lines },
+      cause,
+    };
+  };
+
+  const refuse = (status: 400 | 403, reason: string, cause: DigestRefusal): DigestVerdict => {
+    totals[cause] += 1;
+    return { ok: false, status, reason, headers: {}, cause };
+  };
+
+  const secretOf = (user: string, algorithm: Algorithm): string => {
+    const secret = options.lookup(user, options.realm);
+    if (secret === undefined) return hashPassword(algorithm, user, options.realm, nobody);
+    if ('password' in secret) return hashPassword(algorithm, user, options.realm, secret.password);
+    return secret.ha1[algorithm]?.toLowerCase() ?? hash(algorithm, nobody);
+  };
+
+  const verify = (request: SipRequest, given: Challenge, proxy: boolean, source: string): DigestVerdict => {
+    const { params } = given;
+    const named = readAlgorithm(params.get('algorithm'));
+    const name = params.get('username');
+    const nonce = params.get('nonce');
+    const uri = params.get('uri');
+    const response = params.get('response');
+    const qop = params.get('qop')?.toLowerCase();
+    const nc = params.get('nc') ?? '';
+    const cnonce = params.get('cnonce') ?? '';
+    if (name === undefined || nonce === undefined || uri === undefined || response === undefined)
+      return refuse(400, 'Incomplete Credentials', 'malformed');
+    if (
+      qop !== undefined &&
+      ((qop !== 'auth' && qop !== 'auth-int') || !/^[0-9a-f]{8}$/i.test(nc) || !cnonce)
+    )
+      return refuse(400, 'Malformed Credentials', 'malformed');
+    if (!corresponds(uri, request.uri)) return refuse(400, 'Digest URI Mismatch', 'malformed');
+    // Neither was offered: challenge again rather than guess.
+    if (named === undefined || named.session || !offered.includes(named.algorithm))
+      return challenge(proxy, 'none');
+    if (qop === 'auth-int' && !options.integrity) return challenge(proxy, 'none');
+
+    const user = fromWire(name);
+    const culprit = `${user} ${source}`;
+    if (throttle.blocked(culprit)) return refuse(403, 'Too Many Failures', 'limited');
+    const { algorithm } = named;
+    const right = digestResponse({
+      algorithm,
+      session: false,
+      ha1: secretOf(user, algorithm),
+      nonce,
+      method: request.method,
+      uri,
+      body: request.body,
+      qop,
+      nc,
+      cnonce,
+    });
+    if (!same(right, response.toLowerCase())) {
+      // A nonce of before our restart says nothing about the password.
+      if (!nonces.issued(nonce)) return challenge(proxy, 'stale');
+      throttle.failed(culprit);
+      return challenge(proxy, 'wrong');
+    }
+    const use = nonces.use(nonce, qop === undefined ? undefined : Number.parseInt(nc, 16));
+    if (use !== 'fresh') return challenge(proxy, use);
+    throttle.succeeded(culprit);
+    totals.ok += 1;
+    const next = nonces.successor(nonce);
+    return {
+      ok: true,
+      user,
+      headers:
+        next === undefined
+          ? {}
+          : { [proxy ? 'Proxy-Authentication-Info' : 'Authentication-Info']: [`nextnonce="${next}"`] },
+    };
+  };
+
+  return {
+    check(request, { proxy = false, source = '' } = {}) {
+      let verdict: DigestVerdict | undefined;
+      for (const line of request.lines(proxy ? 'Proxy-Authorization' : 'Authorization')) {
+        let given: Challenge;
+        try {
+          given = parseChallenge(line);
+        } catch {
+          verdict ??= refuse(400, 'Malformed Credentials', 'malformed');
+          continue;
+        }
+        // RFC 3261 §22.3: a request may carry credentials for other realms too.
+        if (given.scheme.toLowerCase() !== 'digest' || given.params.get('realm') !== realm) continue;
+        verdict = verify(request, given, proxy, source);
+        if (verdict.ok) return verdict;
+      }
+      return verdict ?? challenge(proxy, 'none');
+    },
+    counts: () => ({ ...totals, nonces: nonces.size, throttled: throttle.size }),
+  };
+}
+
+/** RFC 8760 §2.6 rule 6: the two may differ in parameters, not in whom they mean. */
+function corresponds(digestUri: string, requestUri: string): boolean {
+  if (digestUri === requestUri) return true;
+  try {
+    return aorOf(digestUri) === aorOf(requestUri);
+  } catch {
+    return false;
+  }
+}
+
+/** Takes as long whether they differ in the first character or in the last. */
+function same(a: string, b: string): boolean {
+  const left = Buffer.from(a, 'latin1');
+  const right = Buffer.from(b, 'latin1');
+  return left.length === right.length && timingSafeEqual(left, right);
+}

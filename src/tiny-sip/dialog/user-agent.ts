@@ -22,8 +22,6 @@ export interface StackLimits {
   readonly serverTransactions: number;
   /** Bytes beyond which a request is not sent over UDP (RFC 3261 §18.1.1). Default 1300. */
   readonly datagram: number;
-  /** Open dialogs (claims). Default 50,000. */
-  readonly dialogs: number;
 }
 
 /** How a stack is made. */
@@ -35,6 +33,8 @@ export interface StackOptions {
   readonly compact?: boolean;
   readonly limits?: Partial<StackLimits>;
   readonly timers?: Partial<TimerValues>;
+  /** This element routes requests for others: `Require` and merged requests are left to its handlers. */
+  readonly proxy?: boolean;
   /** Option tags that the user of this stack understands in `Require`; others get 420. */
   readonly supported?: readonly string[];
 }

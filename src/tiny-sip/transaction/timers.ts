@@ -11,5 +11,24 @@ export interface TimerValues {
 /** The defaults of RFC 3261 table 4. */
 export const timerDefaults: TimerValues = { t1: 500, t2: 4000, t4: 5000 };
 
-/** RFC 3261 §17.1.2.2: timers B, F, H and J all last 64 × T1. */
+/** Timers B, F, H, J and L all last 64 × T1 (RFC 3261 table 4, RFC 6026 §8.4). */
 export const lifetime = (timers: TimerValues): number => 64 * timers.t1;
+
+/** How long until a client's timer E is reset to T2 for the first time (RFC 4320 §4.1): 3.5 s by default. */
+export function untilTrying(timers: TimerValues): number {
+  let elapsed = 0;
+  for (let interval = timers.t1; interval < timers.t2; interval *= 2) elapsed += interval;
+  return elapsed;
+}
+
+/** RFC 3261 §17.2.1: an INVITE unanswered for so long gets 100 from the transaction itself. */
+export const inviteTrying = 200;
+
+/** What the transactions wait with: exact below a second, coarse from a second on. */
+export interface Timing {
+  readonly values: TimerValues;
+  /** Exact; for timers E and G. */
+  exact(ms: number, run: () => void): { cancel(): void };
+  /** Late by a tick at most, never early; for F, J, K, H, I, L. */
+  coarse(ms: number, run: () => void): { cancel(): void };
+}
