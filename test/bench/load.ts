@@ -48,14 +48,16 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const config = join(home, 'presentity.yaml');
   mkdirSync(join(home, 'run'));
   writeFileSync(join(home, 'secret'), 'pump\n', { mode: 0o600 });
-  writeFileSync(config, configuration({ ...options, sink: sink.port, broker: broker.url, port: line?.port }));
+  writeFileSync(
+    config,
+    configuration({ ...options, home, sink: sink.port, broker: broker.url, port: line?.port }),
+  );
 
   let agent: Program | undefined;
   try {
     agent = startProgram({
       command: options.program,
       args: ['run', '-c', config],
-      env: { RUNTIME_DIRECTORY: join(home, 'run'), STATE_DIRECTORY: join(home, 'state') },
     });
     const published = new Promise<void>((resolve) => sink.onPublish(() => resolve()));
     await Promise.race([
@@ -136,7 +138,7 @@ async function load(
 }
 
 function configuration(
-  options: LoadOptions & { sink: number; broker: string; port: string | undefined },
+  options: LoadOptions & { home: string; sink: number; broker: string; port: string | undefined },
 ): string {
   const devices = Array.from({ length: DEVICES }, (_none, index) => {
     const serial = index >= DEVICES / 2;
@@ -153,6 +155,8 @@ function configuration(
       - { note: "{v} °C" }`;
   });
   return `version: 1
+data: ${options.home}
+runtime: ${join(options.home, 'run')}
 accounts:
   main:
     aor: sip:gateway7@test.local

@@ -10,6 +10,8 @@ export interface KamailioSettings {
   algorithm: 'MD5' | 'SHA-256';
   /** Seconds until a nonce is stale. */
   nonceExpire: number;
+  /** The longest lifetime of a publication that is granted, in seconds. */
+  maxExpires: number;
   /** Seconds between looks for expired publications and subscriptions. */
   cleanPeriod: number;
   /** Users whose SUBSCRIBE is refused with 403: they may not read back what they published. */
@@ -65,6 +67,7 @@ modparam("auth", "algorithm", "${algorithm}")
 modparam("presence", "db_url", "text://${tables}")
 modparam("presence", "server_address", "sip:${here}")
 modparam("presence", "clean_period", ${settings.cleanPeriod})
+modparam("presence", "max_expires", ${settings.maxExpires})
 modparam("presence_xml", "db_url", "text://${tables}")
 modparam("presence_xml", "force_active", 1)
 

@@ -32,7 +32,14 @@ export interface Kamailio {
 export type KamailioOptions = Partial<
   Pick<
     KamailioSettings,
-    'domain' | 'users' | 'algorithm' | 'nonceExpire' | 'cleanPeriod' | 'mayNotSubscribe' | 'outbound'
+    | 'domain'
+    | 'users'
+    | 'algorithm'
+    | 'maxExpires'
+    | 'nonceExpire'
+    | 'cleanPeriod'
+    | 'mayNotSubscribe'
+    | 'outbound'
   >
 >;
 
@@ -70,6 +77,7 @@ export async function startKamailio(options: KamailioOptions = {}): Promise<Kama
       modules,
       algorithm: options.algorithm ?? 'MD5',
       nonceExpire: options.nonceExpire ?? 300,
+      maxExpires: options.maxExpires ?? 3600,
       cleanPeriod: options.cleanPeriod ?? 2,
       mayNotSubscribe: options.mayNotSubscribe ?? [],
       outbound: options.outbound ?? false,

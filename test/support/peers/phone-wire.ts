@@ -86,27 +86,34 @@ export async function openLink(
     socket.once('connect', resolve);
   });
   socket.on('error', () => {});
-  let rest = Buffer.alloc(0);
-  socket.on('data', (chunk) => {
-    rest = Buffer.concat([rest, chunk]);
-    for (;;) {
-      while (rest[0] === 13 || rest[0] === 10) rest = rest.subarray(1);
-      const end = rest.indexOf('\r\n\r\n');
-      if (end < 0) return;
-      const length = Number(
-        /^(?:content-length|l)\s*:\s*(\d+)/im.exec(rest.toString('latin1', 0, end))?.[1] ?? 0,
-      );
-      if (rest.length < end + 4 + length) return;
-      const one = rest.subarray(0, end + 4 + length);
-      rest = rest.subarray(end + 4 + length);
-      receive(readWire(one.toString('utf8')));
-    }
-  });
+  socket.on(
+    'data',
+    splitStream((bytes) => receive(readWire(bytes.toString('utf8')))),
+  );
   return {
     protocol,
     localPort: socket.localPort ?? 0,
     send: (text) => void socket.write(text),
     close: () => socket.destroy(),
+  };
+}
+
+/** Cuts a stream into messages by their Content-Length; keep-alive line ends are dropped. */
+export function splitStream(message: (bytes: Buffer) => void): (chunk: Buffer) => void {
+  let rest = Buffer.alloc(0);
+  return (chunk) => {
+    rest = Buffer.concat([rest, chunk]);
+    for (;;) {
+      while (rest[0] === 13 || rest[0] === 10) rest = rest.subarray(1);
+      const end = rest.indexOf('\r\n\r\n');
+      if (end < 0) return;
+      const head = rest.toString('latin1', 0, end);
+      const length = Number(/^(?:content-length|l)\s*:\s*(\d+)/im.exec(head)?.[1] ?? 0);
+      if (rest.length < end + 4 + length) return;
+      const one = rest.subarray(0, end + 4 + length);
+      rest = rest.subarray(end + 4 + length);
+      message(one);
+    }
   };
 }
 

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { digestAnswer, header, headers, type Link, openLink, type WireMessage } from './phone-wire.ts';
 import { within } from './program.ts';
+import { watched } from './watched.ts';
 
 export interface PhoneOptions {
   user: string;
@@ -53,12 +54,6 @@ export interface Phone {
   notified(satisfies: (one: Notification) => boolean, ms?: number): Promise<Notification>;
   chatted(satisfies: (one: Chat) => boolean, ms?: number): Promise<Chat>;
   close(): void;
-}
-
-interface Watched<T> {
-  readonly seen: T[];
-  add(one: T): void;
-  find(satisfies: (one: T) => boolean, ms: number, what: () => string): Promise<T>;
 }
 
 const RETRANSMIT = 500;
@@ -242,40 +237,16 @@ export async function createPhone(options: PhoneOptions): Promise<Phone> {
       }),
     options: (uri) => request({ method: 'OPTIONS', uri, to: uri }),
     notified: (satisfies, ms = 5_000) =>
-      notifications.find(satisfies, ms, () => {
+      notifications.until(satisfies, ms, () => {
         const last = notifications.seen.at(-1);
         return `a notification at ${aor}; of ${notifications.seen.length} the last: ${last?.state} ${last?.body}`;
       }),
     chatted: (satisfies, ms = 5_000) =>
-      chats.find(
+      chats.until(
         satisfies,
         ms,
         () => `a message at ${aor}; so far: ${JSON.stringify(chats.seen.map((one) => one.text))}`,
       ),
     close: () => link.close(),
-  };
-}
-
-function watched<T>(): Watched<T> {
-  const seen: T[] = [];
-  const listeners = new Set<(one: T) => void>();
-  return {
-    seen,
-    add(one) {
-      seen.push(one);
-      for (const listener of [...listeners]) listener(one);
-    },
-    find(satisfies, ms, what) {
-      const past = seen.find(satisfies);
-      if (past !== undefined) return Promise.resolve(past);
-      let listener: ((one: T) => void) | undefined;
-      const found = new Promise<T>((resolve) => {
-        listener = (one) => {
-          if (satisfies(one)) resolve(one);
-        };
-        listeners.add(listener);
-      });
-      return within(found, ms, what).finally(() => listener && listeners.delete(listener));
-    },
   };
 }
