@@ -1,4 +1,6 @@
-import type { XmlDocument } from '../xml/tree.ts';
+import { type Composition, createComposition, type WithdrawnTuple } from '../presence/compose.ts';
+import { PIDF_NS } from '../presence/namespaces.ts';
+import { attributeOf, elementsOf, type XmlDocument, type XmlElement, type XmlNode } from '../xml/tree.ts';
 
 /** A publication as it is written down. */
 export interface DocumentRecord {
@@ -20,29 +22,22 @@ export interface Published {
   readonly tag: string;
   readonly expiresAt: number;
   readonly document: XmlDocument;
-  /** Ids of its tuples. */
-  readonly tuples: readonly string[];
   /** Bytes of the document as text. */
   readonly size: number;
 }
 
-/** A publication that nobody refreshed: its tuples are shown as closed for a while. */
-export interface Expired extends Published {
-  /** Ids that no later publication has spoken of. */
-  readonly closed: ReadonlySet<string>;
-}
-
-/** The publications of all presentities, live and expired. Bounded by who puts them in. */
+/** The publications of all presentities, and what they come to together. Bounded by who puts them in. */
 export interface Documents {
-  live(resource: string): Iterable<Published>;
-  expired(resource: string): Iterable<Expired>;
   find(resource: string, tag: string): Published | undefined;
   put(published: Published, previous: Published | undefined): void;
   remove(published: Published): void;
-  /** Turns a live publication into an expired one; false when it has nothing to show. */
+  /** Takes a publication out; its tuples are shown as closed from now on. False when it leaves nothing to show. */
   expire(published: Published): boolean;
-  /** Forgets an expired publication; false when it was forgotten before. */
-  forget(resource: string, id: number): boolean;
+  /** Shows the tuples of an expired publication no longer; false when that was so before. */
+  forget(published: Published): boolean;
+  /** The presence document of an address of record, as watchers get it. */
+  text(resource: string): string;
+  /** All publications, and the expired ones that are still shown. */
   all(): Iterable<Published>;
   readonly publications: number;
   readonly tuples: number;
@@ -50,9 +45,29 @@ export interface Documents {
 }
 
 interface Presentity {
+  readonly composition: Composition;
   readonly live: Map<string, Published>;
-  readonly expired: Map<number, Expired>;
+  readonly expired: Map<number, { published: Published; tuples: Map<string, WithdrawnTuple> }>;
+  /** Composed when somebody asked, until something changes. */
+  text: string | undefined;
 }
+
+/**
+ * What is told of a presentity that nobody publishes. RFC 3856 §6.6.2 leaves it open; a tuple that is closed reads as
+ * offline on every phone, whereas a document without tuples is "unknown" on some and an error on others.
+ */
+const OFFLINE: WithdrawnTuple = {
+  id: 'offline',
+  element: {
+    kind: 'element',
+    prefix: '',
+    local: 'tuple',
+    ns: PIDF_NS,
+    attributes: [{ prefix: '', local: 'id', ns: '', value: 'offline' }],
+    declarations: [],
+    children: [pidf('status', pidf('basic', { kind: 'text', text: 'closed' }))],
+  },
+};
 
 /** @param forgotten told when an expired publication has nothing left to show */
 export function createDocuments(forgotten: (published: Published) => void): Documents {
@@ -61,82 +76,98 @@ export function createDocuments(forgotten: (published: Published) => void): Docu
 
   const count = (published: Published, sign: 1 | -1): void => {
     totals.publications += sign;
-    totals.tuples += sign * published.tuples.length;
+    totals.tuples += sign * tupleIds(published.document).length;
     totals.bytes += sign * published.size;
   };
 
   const at = (resource: string): Presentity => {
-    const known = table.get(resource);
-    if (known) return known;
-    const made: Presentity = { live: new Map(), expired: new Map() };
-    table.set(resource, made);
-    return made;
+    let presentity = table.get(resource);
+    if (!presentity) {
+      const composition = createComposition({ entity: resource });
+      presentity = { composition, live: new Map(), expired: new Map(), text: undefined };
+      table.set(resource, presentity);
+    }
+    presentity.text = undefined;
+    return presentity;
   };
 
   const tidy = (resource: string, { live, expired }: Presentity): void => {
     if (live.size === 0 && expired.size === 0) table.delete(resource);
   };
 
-  const drop = (resource: string, presentity: Presentity, old: Expired): void => {
-    presentity.expired.delete(old.id);
-    totals.bytes -= old.size;
-    tidy(resource, presentity);
-    forgotten(old);
-  };
-
-  /** A later word about a tuple ends what an expired publication said of it. */
-  const supersede = (resource: string, presentity: Presentity, tuples: readonly string[]): void => {
-    for (const old of [...presentity.expired.values()]) {
-      const closed = new Set([...old.closed].filter((id) => !tuples.includes(id)));
-      if (closed.size === old.closed.size) continue;
-      if (closed.size === 0) drop(resource, presentity, old);
-      else presentity.expired.set(old.id, { ...old, closed });
+  /** A later word about a tuple ends what an expired publication left of it. */
+  const supersede = ({ expired }: Presentity, ids: Iterable<string>): void => {
+    if (expired.size === 0) return;
+    for (const id of ids) {
+      for (const { published, tuples } of expired.values()) {
+        if (!tuples.delete(id) || tuples.size > 0) continue;
+        expired.delete(published.id);
+        totals.bytes -= published.size;
+        forgotten(published);
+      }
     }
   };
 
+  const take = (
+    published: Published,
+  ): { presentity: Presentity; withdrawn: WithdrawnTuple[] } | undefined => {
+    if (!table.get(published.resource)?.live.has(published.tag)) return undefined;
+    const presentity = at(published.resource);
+    presentity.live.delete(published.tag);
+    count(published, -1);
+    return { presentity, withdrawn: presentity.composition.remove(String(published.id)) };
+  };
+
   return {
-    live: (resource) => table.get(resource)?.live.values() ?? [],
-    expired: (resource) => table.get(resource)?.expired.values() ?? [],
     find: (resource, tag) => table.get(resource)?.live.get(tag),
     put(published, previous) {
       const presentity = at(published.resource);
       if (previous && presentity.live.delete(previous.tag)) count(previous, -1);
       presentity.live.set(published.tag, published);
       count(published, 1);
-      if (published.document !== previous?.document)
-        supersede(published.resource, presentity, published.tuples);
+      if (published.document === previous?.document) return;
+      presentity.composition.put(String(published.id), published.document);
+      supersede(presentity, tupleIds(published.document));
     },
     remove(published) {
-      const presentity = table.get(published.resource);
-      if (!presentity?.live.delete(published.tag)) return;
-      count(published, -1);
-      tidy(published.resource, presentity);
+      const taken = take(published);
+      if (taken) tidy(published.resource, taken.presentity);
     },
     expire(published) {
-      const presentity = table.get(published.resource);
-      if (!presentity?.live.delete(published.tag)) return false;
-      count(published, -1);
-      const alive = new Set([...presentity.live.values()].flatMap((one) => one.tuples));
-      const closed = published.tuples.filter((id) => !alive.has(id));
-      if (closed.length > 0) {
-        supersede(published.resource, presentity, closed);
-        presentity.expired.set(published.id, { ...published, closed: new Set(closed) });
+      const taken = take(published);
+      if (!taken) return false;
+      const { presentity, withdrawn } = taken;
+      const tuples = new Map(withdrawn.map((tuple) => [tuple.id, tuple]));
+      if (tuples.size > 0) {
+        supersede(presentity, tuples.keys());
+        presentity.expired.set(published.id, { published, tuples });
         totals.bytes += published.size;
       }
       tidy(published.resource, presentity);
-      return closed.length > 0;
+      return tuples.size > 0;
     },
-    forget(resource, id) {
-      const presentity = table.get(resource);
-      const old = presentity?.expired.get(id);
-      if (!presentity || !old) return false;
-      drop(resource, presentity, old);
+    forget(published) {
+      if (!table.get(published.resource)?.expired.has(published.id)) return false;
+      const presentity = at(published.resource);
+      presentity.expired.delete(published.id);
+      totals.bytes -= published.size;
+      tidy(published.resource, presentity);
+      forgotten(published);
       return true;
+    },
+    text(resource) {
+      const presentity = table.get(resource);
+      if (!presentity) return createComposition({ entity: resource }).text([OFFLINE]);
+      if (presentity.text === undefined) {
+        const closed = [...presentity.expired.values()].flatMap(({ tuples }) => [...tuples.values()]);
+        presentity.text = presentity.composition.text(closed);
+      }
+      return presentity.text;
     },
     *all() {
       for (const { live, expired } of table.values()) {
         yield* live.values();
-        yield* expired.values();
+        for (const { published } of expired.values()) yield published;
       }
     },
     get publications() {
@@ -148,5 +179,25 @@ export function createDocuments(forgotten: (published: Published) => void): Docu
     get bytes() {
       return totals.bytes;
     },
+  };
+}
+
+/** Ids of the tuples of a presence document. */
+function tupleIds({ root }: XmlDocument): string[] {
+  return elementsOf(root).flatMap((element) => {
+    const id = element.ns === PIDF_NS && element.local === 'tuple' ? attributeOf(element, 'id') : undefined;
+    return id === undefined ? [] : [id];
+  });
+}
+
+function pidf(local: string, child: XmlNode): XmlElement {
+  return {
+    kind: 'element',
+    prefix: '',
+    local,
+    ns: PIDF_NS,
+    attributes: [],
+    declarations: [],
+    children: [child],
   };
 }

@@ -1,0 +1,299 @@
+import {
+  createStack,
+  createTcpTransport,
+  createUdpTransport,
+  type Flow,
+  type Incoming,
+  type Locator,
+  type Random,
+  type Transport,
+} from 'tiny-sip';
+import type { Clock } from '../base/clock.ts';
+import { asError } from '../base/errors.ts';
+import type { Files } from '../base/file.ts';
+import type { Log } from '../base/log.ts';
+import type { Health, Part } from '../base/part.ts';
+import { type Accounts, createAccounts } from './accounts.ts';
+import { createDomain, read } from './domain.ts';
+import { edgeErrors } from './errors.ts';
+import { createEsc, type Esc } from './esc.ts';
+import { type EdgeEvent, watchTraffic } from './events.ts';
+import { createGate, type Gate } from './gate.ts';
+import { type Binding, createLocation, type Location } from './location.ts';
+import { defaultLimits, type EdgeOptions, type Listen } from './options.ts';
+import { createPresence, type WatchVerdict } from './presence.ts';
+import { createProxy, type SipProxy } from './proxy.ts';
+import { createRegistrar, type Registrar } from './registrar.ts';
+import { createNoStore, createStore, type Store } from './store.ts';
+
+export interface EdgeDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly files: Files;
+  /** Transports besides those listened on, such as the one that leads to an agent in this process. */
+  readonly transports?: readonly Transport[];
+  /** Makes a listener; by default one on a real socket. */
+  readonly listen?: (listen: Listen) => Transport;
+  /** Finds contacts that are host names; without it only numeric ones are reached. */
+  readonly locator?: Locator;
+  /** Who may watch whom; absent: every user of the domain may watch every presentity in it. */
+  readonly policy?: (watcher: string, resource: string) => WatchVerdict;
+  readonly onEvent?: (event: EdgeEvent) => void;
+}
+
+/** The built-in presence server: registrar, event state compositor, presence notifier, proxy for messages. */
+export interface Edge extends Part<EdgeOptions> {
+  /** Where it listens, with the ports that the system chose. In the order of the options. */
+  addresses(): readonly Listen[];
+  /** Table sizes and totals, for `status`. */
+  counts(): Record<string, number>;
+}
+
+/** Requests that the edge serves itself or forwards; for Allow (RFC 3261 §20.5). */
+const METHODS = ['REGISTER', 'PUBLISH', 'SUBSCRIBE', 'NOTIFY', 'MESSAGE', 'OPTIONS'];
+
+/** Those belong to sessions, which are not this server's business. */
+const SESSION_METHODS = ['INVITE', 'ACK', 'BYE', 'CANCEL', 'PRACK', 'UPDATE', 'INFO'];
+
+/** Option tags of RFC 3327 and RFC 5626. */
+const SUPPORTED = ['path', 'outbound'];
+
+/**
+ * Makes an edge. Nothing is opened before `start`.
+ *
+ * @throws EDGE_NO_DOMAIN, EDGE_NO_LISTENER, EDGE_BAD_AOR for options that make no edge
+ */
+export function createEdge(deps: EdgeDeps, options: EdgeOptions): Edge {
+  const { clock, random, log } = deps;
+  const given = deps.transports ?? [];
+  if (options.domains.length === 0) throw edgeErrors.NO_DOMAIN();
+  if (options.listen.length + given.length === 0) throw edgeErrors.NO_LISTENER();
+  const limits = { ...defaultLimits, ...options.limits };
+  const domain = createDomain(options);
+  let accounts = createAccounts(domain, options.domains, options.users);
+  const currentAccounts = (): Accounts => accounts;
+
+  const listeners = options.listen.map((listen) => (deps.listen ?? socketFor)(listen));
+  const transports = [...listeners, ...given];
+  const stack = createStack(
+    { clock, random, log, ...(deps.locator && { locator: deps.locator }) },
+    {
+      transports,
+      supported: SUPPORTED,
+      ...(options.userAgent !== undefined && { userAgent: options.userAgent }),
+    },
+  );
+
+  function socketFor({ protocol, host, port }: Listen): Transport {
+    return protocol === 'udp'
+      ? createUdpTransport({ clock, log }, { host, port })
+      : createTcpTransport({ clock, log, random }, { host, port });
+  }
+
+  const store: Store =
+    options.data === undefined
+      ? createNoStore()
+      : createStore(
+          { clock, files: deps.files, log },
+          {
+            directory: options.data,
+            durable: options.durable ?? false,
+            bytesPerDay: options.bytesPerDay,
+            bindings: () => location.records(),
+            documents: () => esc.records(),
+          },
+        );
+
+  const gate: Gate = createGate(
+    { clock, random },
+    { domain, accounts: currentAccounts, localUser: options.localUser },
+  );
+  const location: Location = createLocation(
+    { clock, after: (ms, run) => stack.after(ms, run) },
+    { save: (record) => store.saveBinding(record), drop: (aor, key) => store.dropBinding(aor, key) },
+  );
+  const shared = { stack, clock, random, log, gate, domain, accounts: currentAccounts };
+  const registrar: Registrar = createRegistrar(
+    { ...shared, location },
+    {
+      expires: options.registration,
+      bindings: limits.bindings,
+      bindingsPerAor: limits.bindingsPerAor,
+    },
+  );
+  const esc: Esc = createEsc(
+    {
+      ...shared,
+      store,
+      changed: (resource) => notifier.changed(resource),
+    },
+    {
+      expires: options.publication,
+      linger: options.linger ?? 300_000,
+      publications: limits.publications,
+      perResource: limits.publicationsPerAor,
+      bodyBytes: limits.bodyBytes,
+      documentBytes: limits.documentBytes,
+    },
+  );
+  const notifier = createPresence(shared, {
+    expires: options.subscription,
+    interval: options.notifyInterval,
+    subscriptions: limits.subscriptions,
+    perWatcher: limits.subscriptionsPerWatcher,
+    perResource: limits.subscriptionsPerAor,
+    document: (resource) => esc.document(resource),
+    policy: deps.policy,
+    save: (record) => store.saveSubscription(record),
+    drop: (id) => store.dropSubscription(id),
+  });
+
+  /** RFC 5626 §7: the flow that registered the binding; a datagram one can be had again, a stream cannot. */
+  const reach = (binding: Binding): Flow | undefined => {
+    if (binding.flow && binding.flow.state !== 'closed') return binding.flow;
+    if (binding.protocol !== 'udp') return undefined;
+    const same = (transport: Transport): boolean =>
+      transport.protocol === 'udp' && transport.local.port === binding.local.port;
+    return transports.find(same)?.connect(binding.remote);
+  };
+  const proxy: SipProxy = createProxy(
+    { ...shared, location, reach, secret: random.bytes(16) },
+    { forwarding: limits.forwarding },
+  );
+
+  /** RFC 3261 §11.2, RFC 3903 §7: what this server can do. */
+  const describe = (incoming: Incoming): void =>
+    incoming.respond(200, {
+      headers: {
+        Allow: METHODS.join(', '),
+        Accept: esc.accept.join(', '),
+        'Allow-Events': notifier.event,
+        Supported: SUPPORTED.join(', '),
+      },
+    });
+
+  const subscribe = (incoming: Incoming): void => {
+    if (incoming.request.event?.package === notifier.event) notifier.handle(incoming);
+    else incoming.respond(489, { headers: { 'Allow-Events': notifier.event } });
+  };
+
+  const query = (incoming: Incoming): void => {
+    const { request } = incoming;
+    const target = read(request.uri);
+    const forUs =
+      target?.user === undefined && target !== undefined && domain.serves(target.host, target.port);
+    // A request for a user that may go no further is answered here (RFC 3261 §11).
+    const last = request.maxForwards === 0 && domain.aor(request.uri) !== undefined;
+    if (forUs || last) describe(incoming);
+    else proxy.handle(incoming);
+  };
+
+  /** A value that turns out malformed when it is looked at is the sender's fault, anything else is ours. */
+  const guarded = (handle: (incoming: Incoming) => void) => (incoming: Incoming) => {
+    try {
+      handle(incoming);
+    } catch (error) {
+      const cause = asError(error);
+      const status = 'status' in cause && typeof cause.status === 'number' ? cause.status : 500;
+      if (status === 500) log.error('request failed', { method: incoming.request.method, cause });
+      if (!incoming.responded) incoming.respond(status, status === 500 ? {} : { reason: 'Malformed Header' });
+    }
+  };
+
+  const open = (): void => {
+    stack.on(
+      'REGISTER',
+      guarded((incoming) => registrar.handle(incoming)),
+    );
+    stack.on(
+      'PUBLISH',
+      guarded((incoming) => esc.handle(incoming)),
+    );
+    stack.on('SUBSCRIBE', guarded(subscribe));
+    stack.on('OPTIONS', guarded(query));
+    stack.on('NOTIFY', (incoming) => incoming.respond(481));
+    for (const method of SESSION_METHODS)
+      stack.on(method, (incoming) => {
+        if (method !== 'ACK') incoming.respond(405, { headers: { Allow: METHODS.join(', ') } });
+      });
+    stack.on(
+      '*',
+      guarded((incoming) => proxy.handle(incoming)),
+    );
+    stack.onFlowClosed((flow) => location.flowClosed(flow));
+    if (deps.onEvent) watchTraffic(stack, domain, deps.onEvent);
+  };
+
+  let running = false;
+
+  return {
+    async start(abort) {
+      const kept = await store.load();
+      // All is in its place before the first request comes; watchers are told as soon as there is a way to them.
+      for (const binding of kept.bindings) location.restore(binding);
+      esc.restore(kept.documents);
+      open();
+      try {
+        await stack.start();
+      } catch (error) {
+        await stack.stop();
+        throw edgeErrors.CANNOT_LISTEN({ cause: asError(error) }, error);
+      }
+      if (abort.aborted) return stack.stop();
+      running = true;
+      domain.listening(listeners.map((transport) => transport.local));
+      for (const subscription of kept.subscriptions) notifier.restore(subscription);
+      log.info('edge is up', { domain: domain.name, listen: listeners.map(describeListener).join(' ') });
+    },
+    async stop(deadline) {
+      if (!running) return;
+      running = false;
+      await notifier.stop(deadline);
+      esc.stop();
+      location.stop();
+      await stack.stop();
+      await store.close();
+    },
+    update(next) {
+      const { users: _old, ...before } = options;
+      const { users, ...after } = next;
+      if (JSON.stringify(before) !== JSON.stringify(after)) return 'restart';
+      accounts = createAccounts(domain, options.domains, users);
+      return 'applied';
+    },
+    health(): Health {
+      if (!running) return { state: 'down', detail: 'not listening' };
+      const { failure } = store;
+      if (!failure) return { state: 'ok' };
+      const error = edgeErrors.CANNOT_STORE({ path: options.data, cause: failure });
+      return { state: 'degraded', code: error.code, detail: error.message };
+    },
+    addresses: () =>
+      listeners.map((transport, at) => ({
+        protocol: options.listen[at]?.protocol ?? 'udp',
+        host: transport.local.host,
+        port: transport.local.port,
+      })),
+    counts: () => ({
+      users: accounts.size,
+      bindings: location.size,
+      registered: location.aors,
+      ...named('publication', esc.counts()),
+      ...named('subscription', notifier.counts()),
+      ...named('registrar', registrar.counts()),
+      ...named('proxy', proxy.counts()),
+      ...named('gate', gate.counts()),
+      ...named('store', store.counts()),
+      ...named('sip', stack.counts()),
+    }),
+  };
+}
+
+function describeListener(transport: Transport): string {
+  return `${transport.protocol}:${transport.local.host}:${transport.local.port}`;
+}
+
+function named(prefix: string, counts: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(counts).map(([name, value]) => [`${prefix}.${name}`, value]));
+}
