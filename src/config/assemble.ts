@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { parseUri } from 'tiny-sip';
+import type { AccountOptions, CommandUser, PublishedDevice } from '../agent/options.ts';
 import type { Level } from '../base/log.ts';
 import type { CommandRule } from '../commands/authorise.ts';
 import type { DeviceOptions, SignalOptions } from '../device/options.ts';
@@ -11,23 +12,6 @@ import type { ParsedConfig } from './schema/config.ts';
 
 type ParsedSignal = ParsedConfig['devices'][string]['signals'][string];
 type ParsedAccount = ParsedConfig['accounts'][string];
-
-/** A device as an account publishes it. */
-export interface PublishedDevice {
-  readonly id: string;
-  /** Its own address-of-record and credentials, where it is a presentity of its own. */
-  readonly own?: { readonly aor: string; readonly user: string; readonly password?: string };
-  readonly detail: 'lean' | 'full';
-}
-
-/** An identity at a SIP server. All times are milliseconds. */
-export interface AccountConfig extends Omit<ParsedAccount, 'user' | 'passwordFile'> {
-  readonly id: string;
-  readonly user: string;
-  /** `urn:uuid:…`, the same after every restart (RFC 5626 §4.1). */
-  readonly instance: string;
-  readonly devices: readonly PublishedDevice[];
-}
 
 /** A checked configuration, in the shapes that the rooms below take. */
 export interface Config {
@@ -40,13 +24,13 @@ export interface Config {
   readonly log: { readonly level: Level; readonly quiet: number };
   /** The control socket; absent when it is switched off. */
   readonly control?: { readonly socket: string };
-  readonly accounts: readonly AccountConfig[];
+  readonly accounts: readonly (AccountOptions & { readonly expires: number })[];
   readonly mqtt: readonly MqttSourceOptions[];
   readonly serial: readonly SerialSourceOptions[];
   readonly devices: readonly DeviceOptions[];
   readonly commands: readonly CommandRule[];
   /** Senders of commands that prove themselves by digest, by their address-of-record. */
-  readonly users: readonly { readonly aor: string; readonly password: string }[];
+  readonly users: readonly CommandUser[];
   readonly edge?: EdgeOptions;
 }
 
@@ -187,16 +171,16 @@ function assembleEdge(
   data: string,
 ): EdgeOptions {
   const { minExpires, maxExpires, users, data: own, ...options } = edge;
-  const seconds = { min: Math.round(minExpires / 1000), max: Math.round(maxExpires / 1000) };
+  const lifetimes = { min: minExpires, max: maxExpires };
   return {
     ...options,
     users: Object.fromEntries(
       Object.entries(users).map(([user, { password, aors }]) => [user, { password, ...(aors && { aors }) }]),
     ),
     data: own === undefined ? join(data, 'edge') : absolute(own),
-    registration: seconds,
-    publication: seconds,
-    subscription: seconds,
+    registration: lifetimes,
+    publication: lifetimes,
+    subscription: lifetimes,
   };
 }
 

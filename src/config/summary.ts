@@ -35,7 +35,7 @@ export function summarise(config: Config): Summary {
     devices: config.devices.length,
     signals: Object.values(signals).reduce((sum, one) => sum + Object.keys(one).length, 0),
     staleness: {
-      gateway: Object.fromEntries(config.accounts.map((account) => [account.id, account.expires])),
+      gateway: Object.fromEntries(config.accounts.map(({ id, expires }) => [id, expires])),
       ...(config.edge?.notifyInterval !== undefined && { notify: config.edge.notifyInterval }),
       signals,
     },

@@ -229,7 +229,7 @@ test('an activity without an own address, and groups without a name, are warning
   assert.match(second ?? '', /"activity" does nothing here/);
 });
 
-test('the edge gets its options, lifetimes in seconds', async () => {
+test('the edge gets its options, lifetimes in milliseconds', async () => {
   const made = await config(`${GOOD}edge:
   domains: [Example.com]
   listen: ["udp:127.0.0.1:5070", "tcp:[::1]:5070"]
@@ -242,7 +242,7 @@ test('the edge gets its options, lifetimes in seconds', async () => {
     { protocol: 'udp', host: '127.0.0.1', port: 5070 },
     { protocol: 'tcp', host: '::1', port: 5070 },
   ]);
-  assert.equal(made.edge?.publication, { min: 60, max: 3600 });
+  assert.equal(made.edge?.publication, { min: 60_000, max: 3_600_000 });
   assert.is(made.edge?.data, '/var/lib/presentity/edge');
   assert.is(made.edge?.notifyInterval, 5000);
   assert.equal(made.edge?.users, {

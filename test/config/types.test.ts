@@ -1,4 +1,5 @@
 import * as assert from 'uvu/assert';
+import type { AccountOptions, AgentOptions } from '../../src/agent/options.ts';
 import type { Level } from '../../src/base/log.ts';
 import type { CommandRule } from '../../src/commands/authorise.ts';
 import type { Config } from '../../src/config/assemble.ts';
@@ -34,6 +35,7 @@ export type Checked = [
   Fits<Config['mqtt'], readonly MqttSourceOptions[]>,
   Fits<Config['serial'], readonly SerialSourceOptions[]>,
   Fits<NonNullable<Config['edge']>, EdgeOptions>,
+  Fits<Config, AgentOptions>,
   Fits<Config['log']['level'], Level>,
 ];
 
@@ -44,6 +46,8 @@ export type Complete = [
   Fits<Unsaid<StateRow, NonNullable<Parsed['devices']['states']>[number], never>, never>,
   Fits<Unsaid<MqttSourceOptions, Source<'mqtt'>, 'id' | 'bindings' | 'protocolVersion'>, never>,
   Fits<Unsaid<SerialSourceOptions, Source<'serial'>, 'id' | 'bindings'>, never>,
+  // Where the edge is in this process the composition root knows its address.
+  Fits<Unsaid<AccountOptions, Parsed['accounts'], 'id' | 'devices' | 'instance' | 'target'>, never>,
   Fits<Unsaid<CommandRule, ParsedConfig['commands'][number], never>, never>,
 ];
 

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { parseUri, type SipUri } from 'tiny-sip';
 import * as v from 'valibot';
 import { asError } from '../../base/errors.ts';
@@ -148,13 +149,19 @@ export interface Listen {
   readonly port: number;
 }
 
-/** Reads `udp:127.0.0.1:5070` or `tcp:[::1]:5070`. */
+/**
+ * Reads `udp:127.0.0.1:5070` or `tcp:[::1]:5070`.
+ * @returns `undefined` when the text is something else
+ * @throws Error when a name stands where the address of an interface belongs
+ */
 export function parseListen(text: string): Listen | undefined {
   const found = /^(udp|tcp):(?:\[([0-9A-Fa-f:.]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(text);
   if (!found) return undefined;
   const port = Number(found[4]);
   if (port > 65_535) return undefined;
-  return { protocol: found[1] === 'tcp' ? 'tcp' : 'udp', host: found[2] ?? found[3] ?? '', port };
+  const host = found[2] ?? found[3] ?? '';
+  if (isIP(host) === 0) throw new Error(`${host} is no address of this machine`);
+  return { protocol: found[1] === 'tcp' ? 'tcp' : 'udp', host, port };
 }
 
 export const listen = scalar(
