@@ -42,6 +42,11 @@ const FAULTS: Readonly<Record<FailureCode, readonly [status: number, reason: str
     BODY_TOO_LONG: [413, 'Request Entity Too Large', true],
   };
 
+/** Whether a stream that shows this fault cannot be cut any further. */
+export function framingLost(code: FailureCode): boolean {
+  return FAULTS[code][2];
+}
+
 /** Limits with the defaults filled in. */
 export function withDefaults(limits: Partial<Limits> | undefined): Limits {
   return limits === undefined ? defaultLimits : { ...defaultLimits, ...limits };
@@ -87,8 +92,8 @@ export function finish(
 }
 
 export function failure(code: FailureCode, message: Message | undefined, length: number): ParseFailure {
-  const [status, reason, framingLost] = FAULTS[code];
+  const [status, reason, lost] = FAULTS[code];
   const face = message?.face();
   const partial = face?.kind === 'request' ? { partial: face } : {};
-  return { ok: false, status, reason, code, framingLost, length, ...partial };
+  return { ok: false, status, reason, code, framingLost: lost, length, ...partial };
 }

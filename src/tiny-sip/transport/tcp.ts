@@ -1,24 +1,64 @@
-import type { Clock, Log, Random } from '../deps.ts';
-import type { Limits } from '../message/limits.ts';
-import type { Transport } from './transport.ts';
-
-export interface StreamOptions {
-  readonly limits?: Partial<Limits> | undefined;
-  readonly maxConnections?: number | undefined;
-  /** Milliseconds without a byte in either direction before a connection is closed; keep-alive counts. */
-  readonly idle?: number | undefined;
-  /** Milliseconds for the connection to be made. */
-  readonly connectTimeout?: number | undefined;
-  /** Bytes that may wait for a slow reader. */
-  readonly queueBytes?: number | undefined;
-}
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { SipError } from '../errors.ts';
+import { addressOf, showAddress } from './address.ts';
+import { type Connector, createStreamTransport, type StreamDeps, type StreamOptions } from './stream.ts';
+import type { Address, Transport } from './transport.ts';
 
 export type TcpOptions = StreamOptions &
-  ({ readonly listen?: true; readonly host: string; readonly port: number } | { readonly listen: false });
+  (
+    | {
+        readonly listen?: true;
+        /** Where to listen: an IP literal, `0.0.0.0` or `::` (both families) for all. */
+        readonly host: string;
+        /** 0 takes any. */
+        readonly port: number;
+      }
+    | { readonly listen: false }
+  );
 
+/** The part of node:net that is used; tests put failing ones in its place. */
+export interface Net {
+  connect(options: { host: string; port: number }): Socket;
+  createServer(accept: (socket: Socket) => void): Server;
+}
+
+const nodeNet: Net = {
+  connect: (options) => connect(options),
+  createServer: (accept) => createServer(accept),
+};
+
+/** SIP over TCP (RFC 3261 §18). Connections are used again by their remote address, whichever side opened them. */
 export function createTcpTransport(
-  _deps: { clock: Clock; log: Log; random: Random },
-  _options: TcpOptions,
+  deps: StreamDeps & { readonly net?: Net },
+  options: TcpOptions,
 ): Transport {
-  throw new Error('not built yet');
+  const net = deps.net ?? nodeNet;
+  const listens = options.listen !== false;
+  const connector: Connector = {
+    connect: (remote) => net.connect({ host: remote.host, port: remote.port }),
+    listen: (accept) => {
+      if (options.listen === false) return Promise.reject(new TypeError('this transport does not listen'));
+      return listen(net, { host: options.host, port: options.port }, accept);
+    },
+  };
+  return createStreamTransport(deps, 'tcp', connector, { ...options, listens });
+}
+
+function listen(
+  net: Net,
+  at: Address,
+  accept: (socket: Socket) => void,
+): Promise<{ local: Address; close(): Promise<void> }> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer(accept);
+    // After it listens, an error is that of a single connection that could not be accepted; the next one may be.
+    server.on('error', (cause) =>
+      reject(new SipError('CANNOT_LISTEN', { protocol: 'tcp', local: showAddress(at), cause })),
+    );
+    server.listen({ host: at.host, port: at.port }, () => {
+      const bound = server.address();
+      const local = typeof bound === 'object' && bound !== null ? addressOf(bound.address, bound.port) : at;
+      resolve({ local, close: () => new Promise((done) => server.close(() => done())) });
+    });
+  });
 }

@@ -1,0 +1,15 @@
+import type { Address } from './transport.ts';
+
+/** An address as a socket tells it: IPv4 inside IPv6 (`::ffff:192.0.2.1`) is shown as IPv4. */
+export function addressOf(host: string | undefined, port: number | undefined): Address {
+  return { host: plainHost(host ?? ''), port: port ?? 0 };
+}
+
+export function plainHost(host: string): string {
+  return host.startsWith('::ffff:') && host.includes('.') ? host.slice(7) : host;
+}
+
+/** `host:port`, IPv6 in brackets: the key of a table of flows, and what errors show. */
+export function showAddress(address: Address): string {
+  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}

@@ -1,0 +1,278 @@
+import type { Socket } from 'node:net';
+import type { Clock, Random, Timer } from '../deps.ts';
+import { SipError } from '../errors.ts';
+import type { Limits } from '../message/limits.ts';
+import type { ParseResult } from '../message/parse.ts';
+import type { Wheel } from '../wheel.ts';
+import { addressOf, showAddress } from './address.ts';
+import { createFramer, type Framer, type FrameSink } from './framer.ts';
+import type { Address, Flow, KeepAlive, Protocol } from './transport.ts';
+
+/** Milliseconds that the peer has to close its side after we closed ours. */
+const LINGER = 2_000;
+/** RFC 5626 §4.4.1: a ping is a double CRLF, a pong a single one. */
+const PING = Buffer.from('\r\n\r\n');
+const PONG = Buffer.from('\r\n');
+/** RFC 5626 §4.4.1: the next ping after 80 to 100 % of the interval, so that many clients do not beat as one. */
+const PING_SPREAD = 0.2;
+
+/** What the flows of one transport share. */
+export interface StreamRoom {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly wheel: Wheel;
+  readonly protocol: Protocol;
+  readonly limits: Partial<Limits>;
+  /** Milliseconds. */
+  readonly idle: number;
+  readonly messageTimeout: number;
+  readonly connectTimeout: number;
+  /** Bytes. */
+  readonly queueBytes: number;
+  opened(flow: StreamFlow): void;
+  message(flow: StreamFlow, bytes: Buffer, parsed: ParseResult): void;
+  broken(flow: StreamFlow, why: string): void;
+  closed(flow: StreamFlow, cause: Error | undefined): void;
+  sent(bytes: number): void;
+}
+
+type CloseListener = (cause: Error | undefined) => void;
+
+/** One connection. A class, since a stack may hold ten thousand of them. */
+export class StreamFlow implements Flow, FrameSink {
+  readonly id: number;
+  readonly reliable = true;
+  readonly opened: boolean;
+  readonly remote: Address;
+  local: Address;
+  state: 'connecting' | 'open' | 'closed';
+  /** Why it was closed, when it was not at our wish. */
+  cause: Error | undefined;
+  private readonly room: StreamRoom;
+  private readonly socket: Socket;
+  private readonly framer: Framer;
+  private listeners: CloseListener[] = [];
+  private waiting: { resolve: () => void; reject: (cause: Error) => void }[] = [];
+  /** When bytes last went either way. */
+  private active: number;
+  /** When the first byte of an unfinished message came. */
+  private begun: number | undefined;
+  private idleTimer: Timer | undefined;
+  private messageTimer: Timer | undefined;
+  private pingTimer: Timer | undefined;
+  private pongTimer: Timer | undefined;
+  private keep: KeepAlive | undefined;
+  /** CRLFs since the last message or answer. */
+  private crlfs = 0;
+
+  constructor(room: StreamRoom, id: number, socket: Socket, remote: Address, opened: boolean) {
+    this.room = room;
+    this.id = id;
+    this.socket = socket;
+    this.remote = remote;
+    this.opened = opened;
+    this.local = addressOf(socket.localAddress, socket.localPort);
+    this.state = opened ? 'connecting' : 'open';
+    this.cause = undefined;
+    this.framer = createFramer(this, room.limits);
+    this.active = room.clock.now();
+    this.begun = undefined;
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => this.take(chunk));
+    socket.on('error', (error: Error) => {
+      this.cause ??= this.refused(error);
+    });
+    socket.on('close', () => this.finish(this.cause));
+    if (opened) {
+      socket.once('connect', () => this.connected());
+      this.idleTimer = room.wheel.after(Math.max(1_000, room.connectTimeout), () =>
+        this.close(this.refused(new Error(`no connection within ${room.connectTimeout} ms`))),
+      );
+    } else this.watchIdle(room.idle);
+  }
+
+  get protocol(): Protocol {
+    return this.room.protocol;
+  }
+
+  ready(): Promise<void> {
+    if (this.state === 'open') return Promise.resolve();
+    if (this.state === 'closed') return Promise.reject(this.cause ?? this.gone());
+    return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }));
+  }
+
+  send(bytes: Buffer): Promise<void> {
+    if (this.state === 'closed') return Promise.reject(this.gone());
+    // A slow reader must not fill our memory; one message passes whatever its size.
+    const queued = this.socket.writableLength;
+    if (queued > 0 && queued + bytes.length > this.room.queueBytes)
+      return Promise.reject(new SipError('QUEUE_FULL', { remote: this.shown, bytes: queued }));
+    return new Promise((resolve, reject) => {
+      this.socket.write(bytes, (error) => {
+        if (error) reject(this.cause ?? this.gone(error));
+        else {
+          this.active = this.room.clock.now();
+          this.room.sent(bytes.length);
+          resolve();
+        }
+      });
+    });
+  }
+
+  keepAlive(options: KeepAlive | undefined): void {
+    this.keep = options;
+    this.pingTimer?.cancel();
+    this.pongTimer?.cancel();
+    this.pingTimer = undefined;
+    this.pongTimer = undefined;
+    if (options !== undefined && this.state !== 'closed') this.planPing(options);
+  }
+
+  onClose(listener: CloseListener): () => void {
+    let wanted = true;
+    const call: CloseListener = (cause) => {
+      if (wanted) listener(cause);
+    };
+    if (this.state === 'closed') queueMicrotask(() => call(this.cause));
+    else this.listeners.push(call);
+    return () => {
+      wanted = false;
+      this.listeners = this.listeners.filter((one) => one !== call);
+    };
+  }
+
+  close(cause?: Error): void {
+    if (this.state === 'closed') return;
+    this.cause ??= cause;
+    if (cause !== undefined || this.state === 'connecting') this.socket.destroy();
+    else {
+      this.socket.end();
+      const linger = this.room.wheel.after(LINGER, () => this.socket.destroy());
+      this.socket.once('close', () => linger.cancel());
+    }
+    this.finish(cause);
+  }
+
+  // FrameSink
+
+  frame(bytes: Buffer, parsed: ParseResult): void {
+    this.crlfs = 0;
+    this.begun = undefined;
+    this.room.message(this, bytes, parsed);
+  }
+
+  crlf(): void {
+    if (this.pongTimer !== undefined) {
+      this.pongTimer.cancel();
+      this.pongTimer = undefined;
+      if (this.keep !== undefined) this.planPing(this.keep);
+      return;
+    }
+    this.crlfs += 1;
+    if (this.crlfs < 2) return;
+    this.crlfs = 0;
+    // RFC 5626 §4.4.1: a double CRLF between messages is answered with a single one. A peer that only pings and
+    // never reads must not fill the queue.
+    if (this.socket.writableLength === 0 && this.state === 'open') this.socket.write(PONG);
+  }
+
+  lost(why: string): void {
+    const cause = new SipError('FRAMING_LOST', { remote: this.shown, why });
+    this.room.broken(this, why);
+    // What was answered goes out first; nothing more is read.
+    if (this.state === 'closed') return;
+    this.cause ??= cause;
+    this.close();
+  }
+
+  private take(chunk: Buffer): void {
+    if (this.state === 'closed') return;
+    const now = this.room.clock.now();
+    this.active = now;
+    this.framer.push(chunk);
+    if (!this.framer.partial) {
+      this.begun = undefined;
+      return;
+    }
+    this.begun ??= now;
+    this.messageTimer ??= this.room.wheel.after(this.room.messageTimeout, () => this.checkMessage());
+  }
+
+  /** RFC 4475 §3.1.2.2: when the rest of a message does not come in a reasonable time, the connection is closed. */
+  private checkMessage(): void {
+    this.messageTimer = undefined;
+    if (this.begun === undefined || this.state === 'closed') return;
+    const left = this.begun + this.room.messageTimeout - this.room.clock.now();
+    if (left > 0) this.messageTimer = this.room.wheel.after(left, () => this.checkMessage());
+    else
+      this.close(
+        new SipError('FRAMING_LOST', { remote: this.shown, why: 'the rest of a message did not come' }),
+      );
+  }
+
+  private connected(): void {
+    if (this.state !== 'connecting') return;
+    this.state = 'open';
+    this.local = addressOf(this.socket.localAddress, this.socket.localPort);
+    this.idleTimer?.cancel();
+    this.watchIdle(this.room.idle);
+    this.room.opened(this);
+    for (const { resolve } of this.waiting.splice(0)) resolve();
+  }
+
+  private watchIdle(ms: number): void {
+    this.idleTimer = this.room.wheel.after(Math.max(1_000, ms), () => {
+      const left = this.active + this.room.idle - this.room.clock.now();
+      if (left > 0) this.watchIdle(left);
+      else this.close(new SipError('FLOW_IDLE', { ...this.named, seconds: this.room.idle / 1_000 }));
+    });
+  }
+
+  private planPing(keep: KeepAlive): void {
+    const wait = keep.interval * (1 - PING_SPREAD * this.room.random.float());
+    this.pingTimer = this.room.wheel.after(wait, () => this.ping(keep));
+  }
+
+  private ping(keep: KeepAlive): void {
+    if (this.state !== 'open') {
+      if (this.state === 'connecting') this.planPing(keep);
+      return;
+    }
+    this.pongTimer = this.room.wheel.after(keep.pong, () =>
+      this.close(new SipError('FLOW_SILENT', { ...this.named, seconds: keep.pong / 1_000 })),
+    );
+    this.active = this.room.clock.now();
+    this.socket.write(PING);
+  }
+
+  private finish(cause: Error | undefined): void {
+    if (this.state === 'closed') return;
+    const connecting = this.state === 'connecting';
+    this.state = 'closed';
+    this.framer.stop();
+    for (const timer of [this.idleTimer, this.messageTimer, this.pingTimer, this.pongTimer]) timer?.cancel();
+    const why = cause ?? this.cause;
+    this.cause = why ?? (connecting ? this.gone() : undefined);
+    for (const { reject } of this.waiting.splice(0)) reject(this.cause ?? this.gone());
+    this.room.closed(this, why);
+    for (const listener of this.listeners.splice(0)) listener(why);
+  }
+
+  private get shown(): string {
+    return showAddress(this.remote);
+  }
+
+  private get named(): { protocol: Protocol; remote: string } {
+    return { protocol: this.protocol, remote: this.shown };
+  }
+
+  private gone(cause?: Error): SipError {
+    return new SipError('FLOW_CLOSED', { ...this.named, ...(cause === undefined ? {} : { cause }) });
+  }
+
+  private refused(cause: Error): SipError {
+    return this.state === 'connecting'
+      ? new SipError('FLOW_REFUSED', { ...this.named, cause })
+      : this.gone(cause);
+  }
+}
