@@ -13,6 +13,8 @@ export interface SippRun {
   readonly port: number;
   /** Resolves when all calls went as written; else rejects with SIPp's own account of the error. */
   readonly done: Promise<void>;
+  /** Its screen, line by line. */
+  output(): readonly string[];
   stop(): Promise<void>;
 }
 
@@ -69,6 +71,7 @@ export async function startSipp(options: SippOptions): Promise<SippRun> {
   return {
     port,
     done,
+    output: () => program.lines,
     async stop() {
       await program.stop();
       rmSync(home, { recursive: true, force: true });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 /** The name under which `needs` looks for it. */
 export const XMLLINT = 'xmllint';
 
-const SCHEMA = join(import.meta.dirname, '..', 'schema', 'all.xsd');
+const SCHEMA = join(import.meta.dirname, '..', 'schema', 'presence.xsd');
 
 /** Documents of one xmllint process. */
 const BATCH = 200;

@@ -1,0 +1,26 @@
+/** What a presence document says of each tuple, read by a few regular expressions: apart from the product's own reader. */
+export interface Tuple {
+  id: string;
+  /** open, closed, or unknown when there is no basic status. */
+  basic: 'open' | 'closed' | 'unknown';
+  note: string;
+}
+
+/** By the readable part of the tuple id (`freezer-2m6k9` is under `freezer`), or the whole id when it has none. */
+export function tuplesOf(document: string): Map<string, Tuple> {
+  const tuples = new Map<string, Tuple>();
+  for (const [, attributes = '', content = ''] of document.matchAll(
+    /<(?:\w+:)?tuple\b([^>]*)>(.*?)<\/(?:\w+:)?tuple>/gs,
+  )) {
+    const id = /\bid="([^"]*)"/.exec(attributes)?.[1] ?? '';
+    const basic = /<(?:\w+:)?basic>\s*(\w+)/.exec(content)?.[1];
+    const label = id.replace(/-[0-9a-z]{5}$/, '');
+    if (tuples.has(label)) throw new Error(`two tuples of ${label} in ${document}`);
+    tuples.set(label, {
+      id,
+      basic: basic === 'open' || basic === 'closed' ? basic : 'unknown',
+      note: /<(?:\w+:)?note\b[^>]*>([^<]*)/.exec(content)?.[1]?.trim() ?? '',
+    });
+  }
+  return tuples;
+}
