@@ -1,4 +1,4 @@
-import type { UserSecret } from 'tiny-sip';
+import type { Algorithm, UserSecret } from 'tiny-sip';
 import { type Domain, read } from './domain.ts';
 import { edgeErrors } from './errors.ts';
 import type { EdgeUser } from './options.ts';
@@ -13,6 +13,8 @@ export interface Accounts {
   owns(user: string, aor: string): boolean;
   /** Whether some user owns it: whether the address exists here. */
   known(aor: string): boolean;
+  /** What to challenge with, the strongest first: what every user can answer. */
+  readonly algorithms: readonly Algorithm[];
   readonly size: number;
 }
 
@@ -68,10 +70,20 @@ export function createAccounts(
       return account !== undefined && (account.aors.has(aor) || matches(account.patterns, aor));
     },
     known: (aor) => known.has(aor) || matches(patterns, aor),
+    algorithms: commonAlgorithms([...accounts.values()]),
     get size() {
       return accounts.size;
     },
   };
+}
+
+/** A client answers the first challenge that it understands, so a user with one stored hash binds everybody to it. */
+function commonAlgorithms(accounts: readonly Account[]): readonly Algorithm[] {
+  const offered: readonly Algorithm[] = ['SHA-256', 'MD5'];
+  const common = offered.filter((algorithm) =>
+    accounts.every(({ secret }) => !secret || 'password' in secret || secret.ha1[algorithm] !== undefined),
+  );
+  return common.length > 0 ? common : offered;
 }
 
 function matches(patterns: readonly RegExp[], aor: string): boolean {

@@ -46,6 +46,8 @@ export interface EdgeDeps {
 export interface Edge extends Part<EdgeOptions> {
   /** Where it listens, with the ports that the system chose. In the order of the options. */
   addresses(): readonly Listen[];
+  /** Ends at once, without a word to watchers and without writing what waits: all that a kill leaves is left. */
+  abandon(): Promise<void>;
   /** Table sizes and totals, for `status`. */
   counts(): Record<string, number>;
 }
@@ -80,7 +82,7 @@ export function createEdge(deps: EdgeDeps, options: EdgeOptions): Edge {
     { clock, random, log, ...(deps.locator && { locator: deps.locator }) },
     {
       transports,
-      supported: SUPPORTED,
+      proxy: true,
       ...(options.userAgent !== undefined && { userAgent: options.userAgent }),
     },
   );
@@ -185,8 +187,15 @@ export function createEdge(deps: EdgeDeps, options: EdgeOptions): Edge {
       target?.user === undefined && target !== undefined && domain.serves(target.host, target.port);
     // A request for a user that may go no further is answered here (RFC 3261 §11).
     const last = request.maxForwards === 0 && domain.aor(request.uri) !== undefined;
-    if (forUs || last) describe(incoming);
+    if (forUs || last) local(describe)(incoming);
     else proxy.handle(incoming);
+  };
+
+  /** RFC 3261 §8.2.2.3, for what ends here; what is forwarded is its receiver's business. */
+  const local = (handle: (incoming: Incoming) => void) => (incoming: Incoming) => {
+    const unknown = incoming.request.all('Require').filter((tag) => !SUPPORTED.includes(tag.toLowerCase()));
+    if (unknown.length === 0) handle(incoming);
+    else incoming.respond(420, { headers: { Unsupported: unknown.join(', ') } });
   };
 
   /** A value that turns out malformed when it is looked at is the sender's fault, anything else is ours. */
@@ -202,15 +211,9 @@ export function createEdge(deps: EdgeDeps, options: EdgeOptions): Edge {
   };
 
   const open = (): void => {
-    stack.on(
-      'REGISTER',
-      guarded((incoming) => registrar.handle(incoming)),
-    );
-    stack.on(
-      'PUBLISH',
-      guarded((incoming) => esc.handle(incoming)),
-    );
-    stack.on('SUBSCRIBE', guarded(subscribe));
+    stack.on('REGISTER', guarded(local((incoming) => registrar.handle(incoming))));
+    stack.on('PUBLISH', guarded(local((incoming) => esc.handle(incoming))));
+    stack.on('SUBSCRIBE', guarded(local(subscribe)));
     stack.on('OPTIONS', guarded(query));
     stack.on('NOTIFY', (incoming) => incoming.respond(481));
     for (const method of SESSION_METHODS)
@@ -254,6 +257,13 @@ export function createEdge(deps: EdgeDeps, options: EdgeOptions): Edge {
       location.stop();
       await stack.stop();
       await store.close();
+    },
+    async abandon() {
+      running = false;
+      notifier.abandon();
+      esc.stop();
+      location.stop();
+      await stack.stop();
     },
     update(next) {
       const { users: _old, ...before } = options;

@@ -1,4 +1,4 @@
-import { createDigestServer, type Flow, type Incoming, type Random } from 'tiny-sip';
+import { createDigestServer, type DigestServer, type Flow, type Incoming, type Random } from 'tiny-sip';
 import type { Clock } from '../base/clock.ts';
 import type { Accounts } from './accounts.ts';
 import { type Domain, read } from './domain.ts';
@@ -44,11 +44,25 @@ export function createGate(
   },
 ): Gate {
   const { domain, accounts, localUser } = options;
-  const digest = createDigestServer(deps, {
-    realm: domain.name,
-    lookup: (username) => accounts().secret(username),
-  });
+  let checked = accounts();
+  let digest = digestFor(checked);
   let forged = 0;
+
+  function digestFor(users: Accounts): DigestServer {
+    return createDigestServer(deps, {
+      realm: domain.name,
+      algorithms: users.algorithms,
+      lookup: (username) => users.secret(username),
+    });
+  }
+
+  const currentDigest = (): DigestServer => {
+    if (checked !== accounts()) {
+      checked = accounts();
+      digest = digestFor(checked);
+    }
+    return digest;
+  };
 
   /** A flow inside the process cannot be forged from outside; credentials, where given, still say who it is. */
   const vouched = (flow: Flow, incoming: Incoming, proxy: boolean): string | undefined => {
@@ -62,7 +76,10 @@ export function createGate(
       let user = vouched(flow, incoming, proxy);
       let headers: Headers | undefined;
       if (user === undefined) {
-        const verdict = digest.check(request, { proxy, source: `${flow.protocol}:${flow.remote.host}` });
+        const verdict = currentDigest().check(request, {
+          proxy,
+          source: `${flow.protocol}:${flow.remote.host}`,
+        });
         if (!verdict.ok) return verdict;
         user = accounts().user(verdict.user);
         headers = verdict.headers;
