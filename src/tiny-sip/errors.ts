@@ -72,27 +72,37 @@ export const sipErrorKinds = {
   },
 } as const satisfies Record<string, SipErrorKind>;
 
-export type SipErrorCode = `SIP-${keyof typeof sipErrorKinds}`;
+export type SipErrorCode = `SIP_${keyof typeof sipErrorKinds}`;
+
+const EX_USAGE = 64;
+const EX_UNAVAILABLE = 69;
 
 /** An error of the stack that is not about syntax. */
 export class SipError extends Error {
   readonly code: SipErrorCode;
   readonly remedy: string;
+  /** Exit status after sysexits(3) for a program that ends because of it. */
+  readonly exit: number = EX_UNAVAILABLE;
+  readonly sip: number | undefined;
   readonly fields: Readonly<Record<string, unknown>>;
 
   constructor(kind: keyof typeof sipErrorKinds, fields: Readonly<Record<string, unknown>> = {}) {
     super(fill(sipErrorKinds[kind].text, fields), 'cause' in fields ? { cause: fields.cause } : undefined);
     this.name = 'SipError';
-    this.code = `SIP-${kind}`;
-    this.remedy = sipErrorKinds[kind].remedy;
+    this.code = `SIP_${kind}`;
+    const described: SipErrorKind = sipErrorKinds[kind];
+    this.remedy = described.remedy;
+    this.sip = described.sip;
     this.fields = fields;
   }
 }
 
 /** A value does not follow its grammar, or may not go on the wire (CR, LF, NUL). */
 export class SipSyntaxError extends Error {
-  readonly code: SipErrorCode = 'SIP-SYNTAX';
+  readonly code: SipErrorCode = 'SIP_SYNTAX';
   readonly remedy: string = sipErrorKinds.SYNTAX.remedy;
+  readonly exit: number = EX_USAGE;
+  readonly fields: Readonly<Record<string, unknown>>;
   /** What is malformed: a header name, 'uri', 'body'. */
   readonly what: string;
   /** The status that answers a request with this fault. */
@@ -103,6 +113,11 @@ export class SipSyntaxError extends Error {
     this.name = 'SipSyntaxError';
     this.what = what;
     this.status = status;
+    this.fields = { what, why };
+  }
+
+  get sip(): number {
+    return this.status;
   }
 }
 

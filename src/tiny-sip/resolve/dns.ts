@@ -1,3 +1,5 @@
+import { lookup, Resolver } from 'node:dns/promises';
+
 export interface NaptrRecord {
   readonly order: number;
   readonly preference: number;
@@ -21,8 +23,8 @@ export interface AddressRecord {
 }
 
 /**
- * The part of node:dns/promises that locating needs. Every call rejects like Node's: `code` ENOTFOUND or
- * ENODATA when there is no such record, another code when the DNS could not be asked.
+ * The part of node:dns/promises that locating needs. Every call rejects like Node's: `code` ENOTFOUND or ENODATA when
+ * there is no such record, another code when the DNS could not be asked.
  */
 export interface Dns {
   naptr(name: string): Promise<readonly NaptrRecord[]>;
@@ -33,7 +35,21 @@ export interface Dns {
   hosts?(name: string): Promise<readonly string[]>;
 }
 
-/** Node's own resolver. */
+/** Milliseconds for one try, and tries for each server. */
+const TIMEOUT = 2_000;
+const TRIES = 2;
+
+/**
+ * Node's own resolver. It reads resolv.conf when it is made and never again, so a machine that booted without a
+ * network would ask 127.0.0.1 for ever: make a new one after a failure.
+ */
 export function createSystemDns(): Dns {
-  throw new Error('not built yet');
+  const resolver = new Resolver({ timeout: TIMEOUT, tries: TRIES });
+  return {
+    naptr: (name) => resolver.resolveNaptr(name),
+    srv: (name) => resolver.resolveSrv(name),
+    a: (name) => resolver.resolve4(name, { ttl: true }),
+    aaaa: (name) => resolver.resolve6(name, { ttl: true }),
+    hosts: async (name) => (await lookup(name, { all: true })).map((found) => found.address),
+  };
 }

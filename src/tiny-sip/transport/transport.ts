@@ -52,7 +52,7 @@ export interface Transport {
   readonly protocol: Protocol;
   /** The bound address after `start`; port 0 for a transport that does not listen. */
   readonly local: Address;
-  /** Rejects with SIP-CANNOT_LISTEN. */
+  /** Rejects with SIP_CANNOT_LISTEN. */
   start(receiver: Receiver): Promise<void>;
   /** The usable flow to that address, or a new one. Never throws: what goes wrong closes the flow. */
   connect(remote: Address): Flow;
