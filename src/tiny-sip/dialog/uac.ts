@@ -97,7 +97,7 @@ export function createUac(deps: UacDeps): Uac {
     const branch = options.forward?.branch ?? `${magicCookie}${deps.token()}`;
     let bytes: Buffer;
     try {
-      if (flow.state === 'connecting') await flow.ready();
+      await flow.ready();
       request.prepend('Via', via(flow, branch));
       bytes = serialise(request, { compact: deps.compact });
       if (options.signal?.aborted) throw abandoned(options.signal);

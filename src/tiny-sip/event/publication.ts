@@ -1,98 +1,323 @@
-import type { DigestClient } from '../auth/client.ts';
-import type { EventDeps, Way } from '../dialog/user-agent.ts';
-import type { Lane } from './lane.ts';
-import type { Failure } from './retry.ts';
+import type { Timer } from '../deps.ts';
+import type { EventDeps, Outcome, Way } from '../dialog/user-agent.ts';
+import { createRequest } from '../message/create.ts';
+import type { HeaderInit, SipRequest } from '../message/message.ts';
+import { detach } from '../message/text.ts';
+import { answered, createDelay, hopeless, refreshIn } from './delay.ts';
+import { createLane } from './lane.ts';
+import type {
+  Publication,
+  PublicationBody,
+  PublicationInfo,
+  PublicationOptions,
+  PublicationState,
+} from './publication-options.ts';
+import { acceptOf, adviseForPublish, type Failure, failureOf, type Sent } from './retry.ts';
+
+/** How long after its end a tag is still tried, ms: the server's clock began later than ours. */
+const grace = 32_000;
+
+/** What leaves next, decided when it leaves. */
+interface Plan {
+  readonly what: 'initial' | 'modify' | 'replace' | 'refresh' | 'remove';
+  readonly body?: PublicationBody;
+}
 
 /**
- * What a body is asked for.
- * `initial`: the server holds nothing of this publication. `modify`: it holds what was last `accepted`.
- * `replace`: it holds something that an earlier process sent (`stored`); the body must be whole.
+ * One publication of one event package (RFC 3903 §4), as a machine that is told that something changed and asks
+ * for the document when the request leaves: so changes coalesce, the last state wins, and SIP-If-Match is never old.
  */
-export type BodyKind = 'initial' | 'modify' | 'replace';
+export function createPublication(deps: EventDeps, options: PublicationOptions): Publication {
+  const { stack, clock, random, log } = deps;
+  const lane = options.lane ?? createLane();
+  const key = {};
+  const event = options.event ?? 'presence';
+  const patience = createDelay(random, answered);
+  const slowly = createDelay(random, hopeless);
+  const identity = { callId: stack.token(), fromTag: stack.token() };
 
-export interface PublicationBody {
-  readonly contentType: string;
-  readonly content: string | Buffer;
-  /** Given back to `accepted` with the 2xx. */
-  readonly token: unknown;
-}
+  let state: PublicationState = { kind: 'idle' };
+  let expires = options.expires ?? 120;
+  let tag = options.stored?.tag;
+  let expiresAt = options.stored?.expiresAt ?? 0;
+  /** The tag comes from an earlier process, so nobody knows here what the server holds under it. */
+  let restored = tag !== undefined;
+  /** What 412 may set off at once; a conditional request that succeeds gives it back. */
+  let mayBeginAnew = true;
+  let mayAskLonger = true;
+  let cseq = 0;
+  let dirty = false;
+  let due = false;
+  let withdrawing: (() => void)[] | undefined;
+  let final = false;
+  let ended = false;
+  let inFlight: AbortController | undefined;
+  let waiting: Timer | undefined;
+  let refreshing: Timer | undefined;
 
-export interface PublicationOptions {
-  /** Request-URI, To and From. */
-  readonly aor: string;
-  /** Event package. Default `presence`. */
-  readonly event?: string;
-  /** Seconds asked for. Default 120. */
-  readonly expires?: number;
-  /** By which way; undefined: not yet (not registered, S5): call `wake()` when it changed. */
-  readonly way: () => Way | undefined;
-  readonly credentials?: DigestClient;
-  /** Shared by all publications of one Request-URI; default one of its own. */
-  readonly lane?: Lane;
-  /**
-   * Asked when the request leaves, so changes coalesce and the last state wins.
-   * undefined: nothing to say (a `modify` without difference, or nothing to publish yet).
-   */
-  readonly body: (kind: BodyKind) => PublicationBody | undefined;
-  /** A 2xx to a body. `expiresAt`: monotonic ms; `expires`: seconds granted. */
-  readonly accepted?: (token: unknown, info: PublicationInfo) => void;
-  /** A 2xx to a refresh: tag and expiry are new. */
-  readonly refreshed?: (info: PublicationInfo) => void;
-  /** The publication is gone at the server (412, removed): what was stored of its tag is void. */
-  readonly forgotten?: () => void;
-  /** Left by an earlier process: tried conditional first (S3). `expiresAt`: monotonic ms. */
-  readonly stored?: { readonly tag: string; readonly expiresAt: number };
-  /** Own headers, on every PUBLISH, refreshes too (S6). */
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly onState?: (state: PublicationState) => void;
-}
+  const enter = (next: PublicationState): void => {
+    if (ended) return;
+    state = next;
+    options.onState?.(next);
+  };
 
-export interface PublicationInfo {
-  readonly tag: string;
-  /** Seconds granted by the server. */
-  readonly expires: number;
-  /** Monotonic ms. */
-  readonly expiresAt: number;
-}
+  const forget = (): void => {
+    refreshing?.cancel();
+    refreshing = undefined;
+    due = false;
+    if (tag === undefined) return;
+    tag = undefined;
+    restored = false;
+    options.forgotten?.();
+  };
 
-export type PublicationState =
-  | { readonly kind: 'idle' }
-  /** Something is to be said, but `way()` is undefined. */
-  | { readonly kind: 'blocked' }
-  | { readonly kind: 'publishing' }
-  | ({ readonly kind: 'published' } & PublicationInfo)
-  | { readonly kind: 'waiting'; readonly retryAt: number; readonly cause: Failure }
-  /**
-   * 413 or 415: the owner must offer another body and call `changed()`.
-   * `accept`: the Accept values of the response, parameters stripped, lower case.
-   */
-  | {
-      readonly kind: 'unsuitable';
-      readonly status: 413 | 415;
-      readonly contentType: string;
-      readonly accept: readonly string[];
-      readonly cause: Failure;
+  const settle = (): void => {
+    const done = withdrawing ?? [];
+    withdrawing = undefined;
+    forget();
+    enter({ kind: final ? 'removed' : 'idle' });
+    if (final) end();
+    for (const resolve of done) resolve();
+    // Something changed while the removal was under way.
+    if (dirty) go();
+  };
+
+  const end = (): void => {
+    ended = true;
+    lane.leave(key);
+    waiting?.cancel();
+    refreshing?.cancel();
+    waiting = refreshing = undefined;
+    inFlight?.abort('stopped');
+  };
+
+  /** Queues for the lane whatever is to be said. */
+  const go = (): void => {
+    if (ended || inFlight !== undefined || waiting !== undefined) return;
+    if (withdrawing !== undefined) {
+      if (tag === undefined || options.way() === undefined) settle();
+      else lane.enter(key, 'remove', run);
+      return;
     }
-  /** 403, 404 after a while, 405, 489, 501: permanent until someone changes something; tried again slowly. */
-  | { readonly kind: 'refused'; readonly retryAt: number; readonly cause: Failure }
-  | { readonly kind: 'removed' };
+    if (state.kind === 'unsuitable' && !dirty) return;
+    if (!dirty && !due) return;
+    if (options.way() === undefined) {
+      if (state.kind !== 'blocked') enter({ kind: 'blocked' });
+      return;
+    }
+    lane.enter(key, dirty ? 'change' : 'refresh', run);
+  };
 
-export interface Publication {
-  readonly state: PublicationState;
-  /** The tag of the live publication, if there is one. */
-  readonly tag: string | undefined;
-  /** The state to publish has changed. */
-  changed(): void;
-  /** `way()` may have changed: try now, whatever back-off there was. */
-  wake(): void;
-  /** Sends a refresh now (body-less). */
-  refresh(): void;
-  /** Removes the publication (Expires 0); resolves when answered or given up. The machine stays usable: `changed()` publishes anew. */
-  withdraw(): Promise<void>;
-  /** `withdraw`, and final. */
-  remove(): Promise<void>;
-  /** Stops without a word to the server. Final. */
-  stop(): void;
+  const plan = (): Plan | undefined => {
+    // Long past its end the server has nothing left to condition on.
+    if (tag !== undefined && clock.now() > expiresAt + grace) {
+      forget();
+      if (withdrawing === undefined) dirty = true;
+    }
+    if (withdrawing !== undefined) return tag === undefined ? undefined : { what: 'remove' };
+    if (dirty) {
+      const what = tag === undefined ? 'initial' : restored ? 'replace' : 'modify';
+      dirty = false;
+      const body = options.body(what);
+      if (body !== undefined) return { what, body };
+    }
+    return due && tag !== undefined ? { what: 'refresh' } : undefined;
+  };
+
+  /** Its turn in the lane has come. */
+  const leave = async (): Promise<void> => {
+    if (ended || inFlight !== undefined || waiting !== undefined) return;
+    const way = options.way();
+    if (way === undefined) {
+      go();
+      return;
+    }
+    const next = plan();
+    if (next === undefined) {
+      if (withdrawing !== undefined) settle();
+      else if (tag === undefined && state.kind !== 'idle') enter({ kind: 'idle' });
+      return;
+    }
+    const asked = next.what === 'remove' ? 0 : expires;
+    if (next.body !== undefined) enter({ kind: 'publishing' });
+    let request: SipRequest;
+    try {
+      request = build(next, way, asked);
+    } catch (error) {
+      // A header or content type of the owner's may not go on the wire.
+      pause(slowly.next(), { kind: 'failed', reason: String(error) }, 'refused');
+      return;
+    }
+    const abort = new AbortController();
+    inFlight = abort;
+    const outcome = await stack.send(request, {
+      ...(way.flow && { flow: way.flow }),
+      ...(way.target && { target: way.target }),
+      ...(options.credentials && { credentials: options.credentials }),
+      signal: abort.signal,
+    });
+    inFlight = undefined;
+    if (ended) return;
+    cseq = outcome.request.cseq?.number ?? cseq;
+    if (outcome.kind === 'response' && outcome.response.status < 300) succeeded(outcome, next, asked);
+    else if (next.what === 'remove') settle();
+    else failed(outcome, next, asked);
+    if (withdrawing !== undefined) unpause();
+    go();
+  };
+
+  const run = (): Promise<void> =>
+    leave().catch((error: unknown) =>
+      log.error('publishing failed', { aor: options.aor, error: String(error) }),
+    );
+
+  const build = (next: Plan, way: Way, asked: number): SipRequest => {
+    cseq += 1;
+    const headers: Record<string, HeaderInit[string]> = {
+      Route: way.route,
+      From: `<${options.aor}>;tag=${identity.fromTag}`,
+      To: `<${options.aor}>`,
+      'Call-ID': identity.callId,
+      CSeq: `${cseq} PUBLISH`,
+      Event: event,
+      Expires: asked,
+      'SIP-If-Match': tag,
+      ...options.headers,
+      'Content-Type': next.body?.contentType,
+    };
+    return createRequest({ method: 'PUBLISH', uri: options.aor, headers, body: next.body?.content });
+  };
+
+  const succeeded = (outcome: Outcome & { kind: 'response' }, next: Plan, asked: number): void => {
+    const { response } = outcome;
+    patience.reset();
+    slowly.reset();
+    mayAskLonger = true;
+    if (next.what === 'remove') {
+      settle();
+      return;
+    }
+    if (next.what !== 'initial') mayBeginAnew = true;
+    due = false;
+    restored = false;
+    const given = response.get('SIP-ETag');
+    const seconds = Math.min(response.expires ?? asked, asked);
+    // RFC 3903 §4.1 demands a tag; a server that gives none to a modification has kept the old one.
+    if (given !== undefined) tag = detach(given);
+    if (tag === undefined || seconds <= 0) {
+      log.warn('a publication was accepted without an entity-tag', { aor: options.aor });
+      forget();
+    }
+    expiresAt = clock.now() + seconds * 1000;
+    refreshing?.cancel();
+    refreshing =
+      tag === undefined
+        ? undefined
+        : stack.after(refreshIn(seconds, random), () => {
+            due = true;
+            go();
+          });
+    const info: PublicationInfo = { tag: tag ?? '', expires: seconds, expiresAt };
+    enter({ kind: 'published', ...info });
+    if (next.body !== undefined) options.accepted?.(next.body.token, info);
+    else options.refreshed?.(info);
+  };
+
+  const failed = (outcome: Outcome, next: Plan, asked: number): void => {
+    const cause = failureOf(outcome);
+    const sent: Sent = { conditional: tag !== undefined, body: next.body !== undefined, expires: asked };
+    const advice = adviseForPublish(outcome, sent);
+    // What was to be said has not been said; the next request asks for it again.
+    if (withdrawing === undefined) dirty ||= next.body !== undefined;
+    switch (advice.kind) {
+      case 'anew':
+        forget();
+        if (withdrawing === undefined) dirty = true;
+        if (!mayBeginAnew) rest(cause, 0);
+        mayBeginAnew = false;
+        return;
+      case 'longer':
+        if (mayAskLonger) expires = advice.expires;
+        else rest(cause, 0);
+        mayAskLonger = false;
+        return;
+      case 'unsuitable': {
+        if (next.body === undefined) {
+          rest(cause, 0);
+          return;
+        }
+        const accept = outcome.kind === 'response' ? acceptOf(outcome.response).map(detach) : [];
+        const { contentType } = next.body;
+        dirty = false;
+        enter({ kind: 'unsuitable', status: advice.status, contentType, accept, cause });
+        return;
+      }
+      case 'wait':
+        rest(cause, advice.seconds);
+        return;
+      case 'refused':
+        pause(slowly.next(advice.seconds), cause, 'refused');
+        return;
+    }
+  };
+
+  const rest = (cause: Failure, seconds: number): void => pause(patience.next(seconds), cause, 'waiting');
+
+  const pause = (ms: number, cause: Failure, kind: 'waiting' | 'refused'): void => {
+    waiting?.cancel();
+    waiting = stack.after(ms, () => {
+      waiting = undefined;
+      // Only a refresh failed: it is still due. Anything else left its own mark.
+      go();
+    });
+    enter({ kind, retryAt: clock.now() + ms, cause });
+  };
+
+  const unpause = (): void => {
+    waiting?.cancel();
+    waiting = undefined;
+  };
+
+  const withdraw = (): Promise<void> => {
+    if (ended) return Promise.resolve();
+    return new Promise((resolve) => {
+      dirty = due = false;
+      unpause();
+      withdrawing = [...(withdrawing ?? []), resolve];
+      go();
+    });
+  };
+
+  return {
+    get state() {
+      return state;
+    },
+    get tag() {
+      return tag;
+    },
+    changed() {
+      dirty = true;
+      go();
+    },
+    wake() {
+      if (state.kind === 'waiting' && state.cause.kind !== 'response') unpause();
+      go();
+    },
+    refresh() {
+      if (tag === undefined) return;
+      due = true;
+      go();
+    },
+    withdraw,
+    remove() {
+      final = true;
+      return withdraw();
+    },
+    stop() {
+      if (ended) return;
+      end();
+      for (const resolve of withdrawing ?? []) resolve();
+      withdrawing = undefined;
+    },
+  };
 }
-
-export declare function createPublication(deps: EventDeps, options: PublicationOptions): Publication;

@@ -1,64 +1,296 @@
-import type { DigestClient } from '../auth/client.ts';
-import type { EventDeps, Way } from '../dialog/user-agent.ts';
-import type { Address, Flow } from '../transport/transport.ts';
-import type { Failure } from './retry.ts';
+import type { Timer } from '../deps.ts';
+import type { EventDeps, Outcome } from '../dialog/user-agent.ts';
+import { contactUri, contactValue, sendByWay, userOf } from '../dialog/way.ts';
+import { createRequest } from '../message/create.ts';
+import type { HeaderInit, SipRequest, SipResponse } from '../message/message.ts';
+import type { NameAddr } from '../message/name-addr.ts';
+import { detach } from '../message/text.ts';
+import { equalUri, parseUri } from '../message/uri.ts';
+import type { Flow } from '../transport/transport.ts';
+import { answered, createDelay, createNetworkDelay, hopeless, refreshIn } from './delay.ts';
+import type {
+  Registered,
+  Registration,
+  RegistrationOptions,
+  RegistrationState,
+} from './registration-options.ts';
+import { adviseForRegister, type Failure, failureOf } from './retry.ts';
 
-export interface RegistrationOptions {
-  /** Address of record, e.g. `sip:freezer@example.com`. */
-  readonly aor: string;
-  /** Request-URI; default the AOR's domain. */
-  readonly registrar?: string;
-  /** Seconds asked for. Default 600. */
-  readonly expires?: number;
-  /** Where to: a flow, a target, or routes to be looked up. Service-Route is never used here (RFC 3608 §5). */
-  readonly way?: () => Way;
-  readonly credentials?: DigestClient;
-  /** URN for `+sip.instance` (RFC 5626 §4.1), e.g. `urn:uuid:…`. */
-  readonly instance?: string;
-  /** RFC 5626 `reg-id`; default 1 when `instance` is given. */
-  readonly regId?: number;
-  /** More parameters of the Contact, each with its leading semicolon. */
-  readonly contactParams?: string;
-  /** User part of the Contact; default that of the AOR. */
-  readonly contactUser?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly onState?: (state: RegistrationState) => void;
-}
+const keepAliveDefaults = { datagram: 25_000, stream: 90_000, pong: 10_000 };
 
-export type RegistrationState =
-  | { readonly kind: 'idle' }
-  | { readonly kind: 'registering' }
-  | {
-      readonly kind: 'registered';
-      /** Monotonic ms. */
-      readonly expiresAt: number;
-      /** Values for Route headers of other requests (RFC 3608), in order. */
-      readonly serviceRoute: readonly string[];
-      /** Where the server sees us (received and rport of our Via), when it told. */
-      readonly observed?: Address;
-      readonly flow: Flow;
-      /** The Contact URI in use, as a name-addr URI. */
-      readonly contact: string;
-      /** `P-Associated-URI` values, if any. */
-      readonly associated: readonly string[];
-      /** Public GRUU of this binding (RFC 5627), if given. */
-      readonly gruu?: string;
+/** Stands for no limit, ms. */
+const never = 2 ** 31 - 1;
+
+/** How long a registration must stand before failures count from the beginning again, ms. */
+const stable = 60_000;
+
+/** One binding of one AOR (RFC 3261 §10, RFC 5626): registers, refreshes, and comes back when its flow is lost. */
+export function createRegistration(deps: EventDeps, options: RegistrationOptions): Registration {
+  const { stack, clock, random, log } = deps;
+  const registrar = options.registrar ?? registrarOf(options.aor);
+  const user = options.contactUser ?? userOf(options.aor);
+  const patience = createDelay(random, answered);
+  const slowly = createDelay(random, hopeless);
+  const network = createNetworkDelay(random);
+  const identity = { callId: stack.token(), fromTag: stack.token() };
+
+  let state: RegistrationState = { kind: 'idle' };
+  let wanted = false;
+  let ended = false;
+  let expires = options.expires ?? 600;
+  let outbound = options.instance !== undefined;
+  let pongs = true;
+  let mayAskLonger = true;
+  let cseq = 0;
+  let since = Number.POSITIVE_INFINITY;
+  let inFlight: AbortController | undefined;
+  let again = false;
+  let timer: Timer | undefined;
+  let current: Flow | undefined;
+  let unwatch: (() => void) | undefined;
+
+  const enter = (next: RegistrationState): void => {
+    if (ended) return;
+    state = next;
+    options.onState?.(next);
+  };
+
+  const plan = (ms: number): void => {
+    timer?.cancel();
+    timer = stack.after(ms, () => {
+      timer = undefined;
+      run();
+    });
+  };
+
+  const run = (): void => {
+    if (ended || !wanted) return;
+    if (inFlight !== undefined) {
+      again = true;
+      return;
     }
-  | { readonly kind: 'waiting'; readonly retryAt: number; readonly cause: Failure }
-  /** Refused for good (403, 404, …): tried again slowly. */
-  | { readonly kind: 'refused'; readonly retryAt: number; readonly cause: Failure }
-  | { readonly kind: 'removed' };
+    timer?.cancel();
+    timer = undefined;
+    attempt().catch((error: unknown) =>
+      log.error('registering failed', { aor: options.aor, error: String(error) }),
+    );
+  };
 
-export interface Registration {
-  readonly aor: string;
-  readonly state: RegistrationState;
-  start(): void;
-  /** Registers anew at once (network changed, flow suspected dead). */
-  refresh(): void;
-  /** De-registers; resolves when answered or given up. Final. */
-  remove(): Promise<void>;
-  /** Stops without a word to the server. Final. */
-  stop(): void;
+  const build = (flow: Flow, route: readonly string[] | undefined, seconds: number): SipRequest => {
+    cseq += 1;
+    const instance = options.instance === undefined ? '' : `;+sip.instance="<${options.instance}>"`;
+    const regId = outbound ? `;reg-id=${options.regId ?? 1}` : '';
+    const headers: Record<string, HeaderInit[string]> = {
+      Route: route,
+      From: `<${options.aor}>;tag=${identity.fromTag}`,
+      To: `<${options.aor}>`,
+      // RFC 3261 §10.2: one Call-ID for all registrations of this binding, CSeq rising.
+      'Call-ID': identity.callId,
+      CSeq: `${cseq} REGISTER`,
+      Contact: contactValue(contactUri(flow, user), `${instance}${regId}${options.contactParams ?? ''}`),
+      Expires: seconds,
+      Supported: options.instance === undefined ? 'path' : outbound ? 'outbound, path, gruu' : 'path, gruu',
+      ...options.headers,
+    };
+    return createRequest({ method: 'REGISTER', uri: registrar, headers });
+  };
+
+  const send = async (seconds: number): Promise<Outcome | undefined> => {
+    const way = options.way === undefined ? {} : options.way();
+    if (way === undefined) return undefined;
+    const abort = new AbortController();
+    inFlight = abort;
+    try {
+      const outcome = await sendByWay(stack, way, registrar, (flow) => build(flow, way.route, seconds), {
+        ...(options.credentials && { credentials: options.credentials }),
+        signal: abort.signal,
+      });
+      cseq = Math.max(cseq, outcome.request.cseq?.number ?? 0);
+      return outcome;
+    } finally {
+      if (inFlight === abort) inFlight = undefined;
+    }
+  };
+
+  const attempt = async (): Promise<void> => {
+    // A refresh does not show: the registration stands until it fails.
+    if (state.kind !== 'registered') enter({ kind: 'registering' });
+    const asked = expires;
+    const outcome = await send(asked);
+    if (ended || !wanted) return;
+    if (outcome === undefined) enter({ kind: 'blocked' });
+    else if (outcome.kind === 'response' && outcome.response.status < 300) registered(outcome, asked);
+    else failed(outcome, asked);
+    if (again) {
+      again = false;
+      run();
+    }
+  };
+
+  const registered = (outcome: Outcome & { kind: 'response' }, asked: number): void => {
+    const { response, request, flow } = outcome;
+    const sent = request.contacts === '*' ? undefined : request.contacts[0];
+    const own = ownContact(response, sent, options.instance, outbound ? (options.regId ?? 1) : undefined);
+    const told = Number(own?.param('expires') ?? Number.NaN);
+    const seconds = Math.min(Number.isFinite(told) ? told : (response.expires ?? asked), asked);
+    if (state.kind !== 'registered') since = clock.now();
+    patience.reset();
+    slowly.reset();
+    mayAskLonger = true;
+    const via = response.topVia;
+    const gruu = own?.param('pub-gruu');
+    const info: Registered = {
+      expiresAt: clock.now() + seconds * 1000,
+      serviceRoute: response.all('Service-Route').map(detach),
+      ...(via?.received !== undefined && {
+        observed: { host: detach(via.received), port: via.rport || flow.remote.port },
+      }),
+      flow,
+      contact: contactUri(flow, user),
+      associated: response.all('P-Associated-URI').map(detach),
+      ...(gruu && { gruu: detach(gruu) }),
+    };
+    watch(flow, response);
+    plan(Math.max(1_000, refreshIn(seconds, random)));
+    enter({ kind: 'registered', ...info });
+  };
+
+  /** RFC 5626 §4.4: the binding is worth as much as its flow. */
+  const watch = (flow: Flow, response: SipResponse): void => {
+    if (current !== flow) {
+      unwatch?.();
+      current = flow;
+      unwatch = flow.onClose((cause) => lost(flow, cause));
+    }
+    if (options.keepAlive === false || !flow.opened) return;
+    const { datagram, stream, pong } = options.keepAlive ?? keepAliveDefaults;
+    const timer = Number(response.get('Flow-Timer') ?? Number.NaN);
+    // RFC 5626 §4.4.1: the server's Flow-Timer is the longest time it waits, and so ours less a tenth.
+    const interval = timer > 0 ? timer * 900 : flow.reliable ? stream : datagram;
+    flow.keepAlive({ interval, pong: pongs || timer > 0 ? pong : never });
+  };
+
+  const lost = (flow: Flow, cause: Error | undefined): void => {
+    if (current !== flow) return;
+    unwatch?.();
+    current = unwatch = undefined;
+    if (ended || !wanted) return;
+    // A server that never promised to answer pings may just not know them: its silence proves nothing twice.
+    if ((cause as { code?: string } | undefined)?.code === 'SIP-FLOW_SILENT') pongs = false;
+    if (inFlight === undefined) retry({ kind: 'failed', reason: cause?.message ?? 'the flow was closed' });
+  };
+
+  const failed = (outcome: Outcome, asked: number): void => {
+    const cause = failureOf(outcome);
+    const advice = adviseForRegister(outcome, { expires: asked });
+    if (advice.kind === 'longer' && mayAskLonger) {
+      mayAskLonger = false;
+      expires = advice.expires;
+      again = true;
+      return;
+    }
+    if (advice.kind === 'anew' && outbound) {
+      outbound = false;
+      again = true;
+      return;
+    }
+    // A flow that does not answer is no use, even if it still looks open.
+    if (outcome.kind === 'timeout' && outcome.flow?.opened && outcome.flow.reliable) {
+      unwatch?.();
+      current = unwatch = undefined;
+      outcome.flow.close(new Error('no answer to REGISTER'));
+    }
+    if (outcome.kind !== 'response') {
+      retry(cause);
+      return;
+    }
+    const refused = advice.kind === 'refused' || advice.kind === 'anew';
+    const seconds = advice.kind === 'wait' || advice.kind === 'refused' ? advice.seconds : 0;
+    pause((refused ? slowly : patience).next(seconds), cause, refused ? 'refused' : 'waiting');
+  };
+
+  /** The network failed. The first try comes at once or nearly so; a registration that stood for a minute resets. */
+  const retry = (cause: Failure): void => {
+    if (clock.now() - since >= stable) network.reset();
+    pause(network.next(), cause, 'waiting');
+  };
+
+  const pause = (ms: number, cause: Failure, kind: 'waiting' | 'refused'): void => {
+    since = Number.POSITIVE_INFINITY;
+    plan(ms);
+    enter({ kind, retryAt: clock.now() + ms, cause });
+  };
+
+  const end = (): void => {
+    ended = true;
+    wanted = false;
+    timer?.cancel();
+    unwatch?.();
+    timer = unwatch = current = undefined;
+    inFlight?.abort('stopped');
+    inFlight = undefined;
+  };
+
+  return {
+    aor: options.aor,
+    get state() {
+      return state;
+    },
+    start() {
+      if (ended || wanted) return;
+      wanted = true;
+      run();
+    },
+    wake() {
+      if (state.kind === 'blocked' || (state.kind === 'waiting' && state.cause.kind !== 'response')) run();
+    },
+    refresh: run,
+    async remove() {
+      if (ended) return;
+      wanted = false;
+      const bound = state.kind === 'registered' || state.kind === 'registering';
+      timer?.cancel();
+      timer = undefined;
+      inFlight?.abort('removed');
+      unwatch?.();
+      unwatch = current = undefined;
+      // One try: what does not answer is left to its expiry.
+      if (bound) await send(0);
+      enter({ kind: 'removed' });
+      end();
+    },
+    stop: end,
+  };
 }
 
-export declare function createRegistration(deps: EventDeps, options: RegistrationOptions): Registration;
+/** `sip:domain` of an AOR, with its port and no user (RFC 3261 §10.2). */
+function registrarOf(aor: string): string {
+  const { scheme, host, port } = parseUri(aor);
+  const name = host.includes(':') ? `[${host}]` : host;
+  return `${scheme === 'sips' ? 'sips' : 'sip'}:${port === undefined ? name : `${name}:${port}`}`;
+}
+
+/** RFC 3261 §10.2.4 and RFC 5626 §4.2.1: our binding among all those of the AOR. */
+function ownContact(
+  response: SipResponse,
+  sent: NameAddr | undefined,
+  instance: string | undefined,
+  regId: number | undefined,
+): NameAddr | undefined {
+  const { contacts } = response;
+  if (contacts === '*' || sent === undefined) return undefined;
+  const same = (one: NameAddr): boolean => {
+    try {
+      return equalUri(one.uri, sent.uri);
+    } catch {
+      return false;
+    }
+  };
+  const mine = contacts.filter(
+    (one) =>
+      instance !== undefined &&
+      one.param('+sip.instance')?.toLowerCase() === `<${instance.toLowerCase()}>` &&
+      (regId === undefined || one.param('reg-id') === undefined || one.param('reg-id') === String(regId)),
+  );
+  return mine.find(same) ?? contacts.find(same) ?? mine[0];
+}

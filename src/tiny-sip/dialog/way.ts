@@ -1,0 +1,96 @@
+import { SipError } from '../errors.ts';
+import type { SipRequest } from '../message/message.ts';
+import { formatNameAddr } from '../message/name-addr.ts';
+import { formatUri, parseUri } from '../message/uri.ts';
+import type { Flow } from '../transport/transport.ts';
+import type { Outcome, SendOptions, Stack, Way } from './user-agent.ts';
+
+/**
+ * Sends a request whose Contact depends on the flow it takes: `build` is asked for it once the flow is open.
+ * Goes through the targets as RFC 3263 §4.3 says: the next one after a failure, silence or 503.
+ */
+export async function sendByWay(
+  stack: Stack,
+  way: Way,
+  uri: string,
+  build: (flow: Flow) => SipRequest,
+  options: Omit<SendOptions, 'flow' | 'target'>,
+): Promise<Outcome> {
+  let last: Outcome | undefined;
+  let cause: unknown = new SipError('NOT_LOCATED', { uri, why: 'no target' });
+  for (const open of await candidates(stack, way, uri)) {
+    try {
+      const flow = open();
+      // Contact and Via show our own address, which a wildcard socket learns only here.
+      await flow.ready();
+      last = await stack.send(build(flow), { ...options, flow });
+    } catch (error) {
+      cause = error;
+      continue;
+    }
+    const over = last.kind === 'response' && last.response.status !== 503;
+    if (over || options.signal?.aborted) return last;
+  }
+  if (last !== undefined) return last;
+  return {
+    kind: 'failed',
+    request: build(nowhere),
+    error: cause instanceof Error ? cause : new Error(String(cause)),
+  };
+}
+
+async function candidates(stack: Stack, way: Way, uri: string): Promise<readonly (() => Flow)[]> {
+  const { flow, target } = way;
+  if (flow !== undefined && flow.state !== 'closed') return [() => flow];
+  if (target !== undefined) return [() => stack.flow(target)];
+  if (flow !== undefined) return [];
+  const first = way.route?.[0];
+  const targets = await stack.locate(first === undefined ? uri : uriOf(first));
+  return targets.map((one) => () => stack.flow(one));
+}
+
+/** The URI in a Route value, which comes in angle brackets. */
+function uriOf(route: string): string {
+  return /<([^>]*)>/.exec(route)?.[1] ?? route;
+}
+
+/** Stands for the flow of a request that never had one. */
+const nowhere: Flow = {
+  id: 0,
+  protocol: 'udp',
+  reliable: false,
+  local: { host: '0.0.0.0', port: 0 },
+  remote: { host: '0.0.0.0', port: 0 },
+  opened: true,
+  state: 'closed',
+  ready: () => Promise.reject(new SipError('FLOW_CLOSED', { protocol: 'udp', remote: 'nowhere' })),
+  send: () => Promise.reject(new SipError('FLOW_CLOSED', { protocol: 'udp', remote: 'nowhere' })),
+  keepAlive: () => undefined,
+  onClose: () => () => undefined,
+  close: () => undefined,
+};
+
+/** Our Contact URI on a flow: where the peer reaches us, as far as this side knows. */
+export function contactUri(flow: Flow, user: string | undefined): string {
+  return formatUri({
+    scheme: 'sip',
+    user,
+    host: flow.local.host,
+    port: flow.local.port,
+    params: flow.protocol === 'udp' ? undefined : new Map([['transport', flow.protocol]]),
+  });
+}
+
+/** A Contact value with header parameters, each of which begins with a semicolon. */
+export function contactValue(uri: string, params = ''): string {
+  return `${formatNameAddr({ uri })}${params}`;
+}
+
+/** The user part of a URI; undefined when it has none or cannot be read. */
+export function userOf(uri: string): string | undefined {
+  try {
+    return parseUri(uri).user;
+  } catch {
+    return undefined;
+  }
+}

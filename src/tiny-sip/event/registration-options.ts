@@ -1,0 +1,76 @@
+import type { DigestClient } from '../auth/client.ts';
+import type { Way } from '../dialog/user-agent.ts';
+import type { Address, Flow } from '../transport/transport.ts';
+import type { Failure } from './retry.ts';
+
+export interface RegistrationOptions {
+  /** Address of record, e.g. `sip:freezer@example.com`. */
+  readonly aor: string;
+  /** Request-URI; default the AOR's domain. */
+  readonly registrar?: string;
+  /** Seconds asked for. Default 600. */
+  readonly expires?: number;
+  /**
+   * Where to: a flow, a target, or routes to be looked up. Service-Route is never used here (RFC 3608 §6.1).
+   * undefined: not yet; call `wake()` when it changed. Default: the registrar is looked up.
+   */
+  readonly way?: () => Way | undefined;
+  readonly credentials?: DigestClient;
+  /** URN for `+sip.instance` (RFC 5626 §4.1), e.g. `urn:uuid:…`. */
+  readonly instance?: string;
+  /** RFC 5626 `reg-id`; default 1 when `instance` is given. */
+  readonly regId?: number;
+  /** More parameters of the Contact, each with its leading semicolon. */
+  readonly contactParams?: string;
+  /** User part of the Contact; default that of the AOR. */
+  readonly contactUser?: string;
+  /**
+   * Keeps flows alive that this side opened: CRLF every `datagram` or `stream` ms, and `pong` ms for the answer on
+   * streams. A Flow-Timer of the server wins. Default 25 s, 90 s and 10 s; false: whoever made the flow does it.
+   */
+  readonly keepAlive?: false | { readonly datagram: number; readonly stream: number; readonly pong: number };
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly onState?: (state: RegistrationState) => void;
+}
+
+/** What a registration knows once it stands. */
+export interface Registered {
+  /** Monotonic ms. */
+  readonly expiresAt: number;
+  /** Values for Route headers of other requests (RFC 3608), in order. */
+  readonly serviceRoute: readonly string[];
+  /** Where the server sees us (received and rport of our Via), when it told. */
+  readonly observed?: Address;
+  readonly flow: Flow;
+  /** The Contact URI in use. */
+  readonly contact: string;
+  /** `P-Associated-URI` values, if any. */
+  readonly associated: readonly string[];
+  /** Public GRUU of this binding (RFC 5627), if given. */
+  readonly gruu?: string;
+}
+
+export type RegistrationState =
+  | { readonly kind: 'idle' }
+  /** `way()` is undefined. */
+  | { readonly kind: 'blocked' }
+  | { readonly kind: 'registering' }
+  | ({ readonly kind: 'registered' } & Registered)
+  | { readonly kind: 'waiting'; readonly retryAt: number; readonly cause: Failure }
+  /** Refused for good (403, 404, …): tried again slowly. */
+  | { readonly kind: 'refused'; readonly retryAt: number; readonly cause: Failure }
+  | { readonly kind: 'removed' };
+
+export interface Registration {
+  readonly aor: string;
+  readonly state: RegistrationState;
+  start(): void;
+  /** `way()` may have changed: what waited for it or for the network is tried now. */
+  wake(): void;
+  /** Registers anew at once (network changed, flow suspected dead, settings corrected), whatever back-off there was. */
+  refresh(): void;
+  /** De-registers; resolves when answered or given up. Final. */
+  remove(): Promise<void>;
+  /** Stops without a word to the server. Final. */
+  stop(): void;
+}
