@@ -238,26 +238,33 @@ function deviceOperations(before: DevicePresence, after: DevicePresence): Operat
   const operations = now.flatMap((record, n) => {
     const was = old[n];
     if (was === undefined || sameRecord(record, was)) return [];
-    // Only the pack of values has elements inside it; deviceID and note hold text.
-    return recordOperations(was, record, `${element}/*/*${now.length === 1 ? '' : `[${n + 1}]`}`);
+    // The records come first in the element; of what follows, deviceID and note, none has attributes of that name.
+    return recordOperations(was, record, element, now.length === 1 ? '*' : `*[${n + 1}]`, n + 1);
   });
   return shorter(operations, whole);
 }
 
-function recordOperations(before: SenmlRecord, after: SenmlRecord, sel: string): Operation[] {
+/** `one` selects the record among the device's children as far as its attributes go, `place` is its place. */
+function recordOperations(
+  before: SenmlRecord,
+  after: SenmlRecord,
+  device: string,
+  one: string,
+  place: number,
+): Operation[] {
   const old = recordAttributes(before);
   const now = recordAttributes(after);
   const names = Object.keys(now);
-  const sameShape = Object.keys(old).join() === names.join() && before.n === after.n;
-  if (!sameShape) {
-    return [{ name: 'replace', sel, content: renderRecord(after), needs: { senml: true } }];
+  if (Object.keys(old).join() !== names.join() || before.n !== after.n) {
+    const needs: Needs = { senml: true };
+    return [{ name: 'replace', sel: `${device}/*[${place}]`, content: renderRecord(after), needs }];
   }
   return names
     .filter((name) => old[name] !== now[name])
     .map(
       (name): Operation => ({
         name: 'replace',
-        sel: `${sel}/@${name}`,
+        sel: `${device}/${one}/@${name}`,
         content: escapeText(now[name] ?? ''),
       }),
     );

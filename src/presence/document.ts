@@ -2,7 +2,7 @@ import { type DeviceChange, type Rendered, render, writeDiff } from './diff.ts';
 import { presenceErrors } from './errors.ts';
 import { type Detail, type DevicePresence, normalise, sameDevice } from './model.ts';
 import { PIDF_DIFF_TYPE, PIDF_TYPE } from './namespaces.ts';
-import { pidfFrame, pidfFullFrame } from './render.ts';
+import { type Extensions, extensionsOf, pidfFrame, pidfFullFrame } from './render.ts';
 
 /** What a document is about. */
 export interface DocumentOptions {
@@ -70,7 +70,8 @@ export function createPresenceDocument(options: DocumentOptions): PresenceDocume
   const { entity, detail, own = false } = options;
   const entries = new Map<string, Entry>();
   const marks = new Map<Mark, Map<string, Entry | undefined>>();
-  const frame = pidfFrame(entity, detail);
+  // Later diffs bring in extensions that the first document had no use for; their namespaces are there then.
+  const base: Extensions = { device: detail === 'full', senml: detail === 'full' };
   let count = 0;
 
   const remember = (id: string): void => {
@@ -81,6 +82,15 @@ export function createPresenceDocument(options: DocumentOptions): PresenceDocume
   const rendered = (entry: Entry): Rendered => {
     entry.rendered ??= render(entry.device);
     return entry.rendered;
+  };
+  const used = (): Extensions => {
+    let [device, senml] = [false, false];
+    for (const entry of entries.values()) {
+      const one = extensionsOf(entry.device);
+      device ||= one.device;
+      senml ||= one.senml;
+    }
+    return { device, senml };
   };
   const whole = ({ start, end }: { start: string; end: string }): string => {
     let tuples = '';
@@ -124,18 +134,19 @@ export function createPresenceDocument(options: DocumentOptions): PresenceDocume
     get: (id) => entries.get(id)?.device,
     ids: () => [...entries.keys()],
 
-    full: () => ({ kind: 'full', contentType: PIDF_TYPE, content: whole(frame) }),
+    full: () => ({ kind: 'full', contentType: PIDF_TYPE, content: whole(pidfFrame(entity, used())) }),
 
     pidfFull: (version) => ({
       kind: 'full',
       contentType: PIDF_DIFF_TYPE,
-      content: whole(pidfFullFrame(entity, detail, version)),
+      content: whole(pidfFullFrame(entity, base, version)),
     }),
 
     segment(id) {
       const entry = entries.get(id);
       if (entry === undefined) return undefined;
       const { tuple, rest } = rendered(entry);
+      const frame = pidfFrame(entity, extensionsOf(entry.device));
       return { kind: 'segment', contentType: PIDF_TYPE, content: frame.start + tuple + rest + frame.end };
     },
 

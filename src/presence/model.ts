@@ -1,5 +1,6 @@
 import { isNcName, xmlSafe } from '../xml/names.ts';
 import { presenceErrors } from './errors.ts';
+import { labelOf } from './ids.ts';
 
 /** One measurement (RFC 8428 §4): exactly one of `v`, `vb` and `vs`. */
 export interface SenmlRecord {
@@ -24,7 +25,7 @@ export interface DevicePresence {
   readonly basic?: 'open' | 'closed';
   /** What people read. */
   readonly note?: string;
-  /** Name of the device, for people. */
+  /** Name of the device, for people. It is left out where the id shows it already. */
   readonly name?: string;
   /** URI at which the device, or the gateway for it, takes messages: the presentity's, never a watcher's. */
   readonly contact?: string;
@@ -78,7 +79,7 @@ export function normalise(device: DevicePresence, detail: Detail, own: boolean):
   if (deviceId === '') return kept;
   kept.deviceId = deviceId;
   const name = line(device.name);
-  if (name !== '') kept.name = name;
+  if (name !== '' && letters(name) !== letters(labelOf(device.id))) kept.name = name;
   const values = (device.values ?? []).flatMap(normaliseRecord);
   if (values.length > 0) kept.values = values;
   return kept;
@@ -102,6 +103,11 @@ function normaliseRecord(record: SenmlRecord): SenmlRecord[] {
 function senmlName(text: string): string {
   const name = text.replace(/[^A-Za-z0-9\-:./_]/g, '_');
   return /^[A-Za-z0-9]/.test(name) ? name : `x${name}`;
+}
+
+/** What is left of a name without spaces, punctuation and case: `Freezer 2` and `freezer2` are the same to people. */
+function letters(text: string): string {
+  return text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
 }
 
 function line(text: string | undefined): string {

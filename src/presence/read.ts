@@ -76,13 +76,14 @@ function readTuple(tuple: XmlElement, byDeviceId: ReadonlyMap<string, XmlElement
   if (device === undefined) return read;
   const name = childOf(device, DATA_MODEL_NS, 'note');
   if (name !== undefined && name.children.length > 0) read.name = textOf(name);
-  const values = childrenOf(device, SENML_NS, 'sensml').flatMap(readPack);
+  // Records stand in the device element as they are, or as somebody else's SenML pack.
+  const values = [device, ...childrenOf(device, SENML_NS, 'sensml')].flatMap(readRecords);
   if (values.length > 0) read.values = values;
   return read;
 }
 
-/** A SenML pack with its base fields resolved (RFC 8428 §4.6), except that the base name is left to the reader's sense. */
-function readPack(pack: XmlElement): SenmlRecord[] {
+/** SenML records with the base fields of their pack resolved (RFC 8428 §4.6). */
+function readRecords(pack: XmlElement): SenmlRecord[] {
   const base = { n: '', t: 0, u: '', v: 0 };
   return childrenOf(pack, SENML_NS, 'senml').flatMap((element) => {
     base.n = attributeOf(element, 'bn') ?? base.n;

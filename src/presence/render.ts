@@ -1,7 +1,7 @@
 import { fragment } from 'xmlbuilder2';
 import { escapeAttribute } from '../xml/write.ts';
 import { deviceElementId, personElementId } from './ids.ts';
-import type { Detail, DevicePresence, SenmlRecord } from './model.ts';
+import type { DevicePresence, SenmlRecord } from './model.ts';
 import { DATA_MODEL_NS, PIDF_DIFF_NS, PIDF_NS, RPID_NS, SENML_NS, STATUS_NS } from './namespaces.ts';
 import { formatTime } from './time.ts';
 
@@ -67,17 +67,15 @@ export function renderDevice(device: DevicePresence): string {
   if (device.deviceId === undefined) return '';
   const root = fragment();
   const element = root.ele(`${DEVICE_PREFIX}:device`, { id: deviceElementId(device.id) });
-  if (device.values !== undefined) {
-    // A SenML pack (RFC 8428 §7). Its names are relative to the device: a base name in each would repeat the deviceID.
-    const pack = element.ele(`${SENML_PREFIX}:sensml`);
-    for (const record of device.values) pack.ele(`${SENML_PREFIX}:senml`, recordAttributes(record));
-  }
+  // Resolved SenML records (RFC 8428 §4.6), which need no pack around them. Their names are relative to the device: its
+  // deviceID stands right behind them.
+  for (const record of device.values ?? []) element.ele(`${SENML_PREFIX}:senml`, recordAttributes(record));
   element.ele(`${DEVICE_PREFIX}:deviceID`).txt(device.deviceId);
   if (device.name !== undefined) element.ele(`${DEVICE_PREFIX}:note`).txt(device.name);
   return root.toString();
 }
 
-/** One SenML record as an element of its pack. */
+/** One SenML record. */
 export function renderRecord(record: SenmlRecord): string {
   const root = fragment();
   root.ele(`${SENML_PREFIX}:senml`, recordAttributes(record));
@@ -119,28 +117,39 @@ function activity(parent: Builder, name: string, attributes: Record<string, stri
   else parent.ele('other', attributes).txt(name);
 }
 
+/** Extensions that a document makes use of. */
+export interface Extensions {
+  readonly device: boolean;
+  readonly senml: boolean;
+}
+
+/** Which extensions the elements of a device use. */
+export function extensionsOf(device: DevicePresence): Extensions {
+  return { device: device.deviceId !== undefined, senml: device.values !== undefined };
+}
+
 /** Start and end of a PIDF document around its tuples. */
-export function pidfFrame(entity: string, detail: Detail): { start: string; end: string } {
-  const start = `${XML_DECLARATION}<presence xmlns="${PIDF_NS}"${extensions(detail)} entity="${escapeAttribute(entity)}">`;
+export function pidfFrame(entity: string, used: Extensions): { start: string; end: string } {
+  const start = `${XML_DECLARATION}<presence xmlns="${PIDF_NS}"${declare(used)} entity="${escapeAttribute(entity)}">`;
   return { start, end: '</presence>' };
 }
 
 /** Start and end of a pidf-full document (RFC 5262): the same, with another root. */
 export function pidfFullFrame(
   entity: string,
-  detail: Detail,
+  used: Extensions,
   version?: number,
 ): { start: string; end: string } {
   const name = `${DIFF_PREFIX}:pidf-full`;
   const counted = version === undefined ? '' : ` version="${version}"`;
   const start =
-    `${XML_DECLARATION}<${name} xmlns="${PIDF_NS}" xmlns:${DIFF_PREFIX}="${PIDF_DIFF_NS}"${extensions(detail)}` +
+    `${XML_DECLARATION}<${name} xmlns="${PIDF_NS}" xmlns:${DIFF_PREFIX}="${PIDF_DIFF_NS}"${declare(used)}` +
     ` entity="${escapeAttribute(entity)}"${counted}>`;
   return { start, end: `</${name}>` };
 }
 
-function extensions(detail: Detail): string {
-  return detail === 'full' ? declareDevice() + declareSenml() : '';
+function declare({ device, senml }: Extensions): string {
+  return (device ? declareDevice() : '') + (senml ? declareSenml() : '');
 }
 
 export function declareDevice(): string {
