@@ -204,14 +204,16 @@ const NO_TEXTS: string[] = [];
 /** RFC 3261 §7.3.1: a fold and the white space around it are one space. */
 export function unfold(text: string): string {
   // Line by line, since a pattern that begins with white space would look at long runs of it again and again.
-  let joined = '';
-  for (const line of text.split('\r\n')) {
-    const start = skipSpace(line, 0, line.length);
-    const end = trimEnd(line, start, line.length);
-    if (end === start) continue;
-    joined += joined === '' ? line.slice(start, end) : ` ${line.slice(start, end)}`;
+  const parts: string[] = [];
+  for (let at = 0; at < text.length; ) {
+    const found = text.indexOf('\r\n', at);
+    const end = found < 0 ? text.length : found;
+    const start = skipSpace(text, at, end);
+    const stop = trimEnd(text, start, end);
+    if (stop > start) parts.push(text.slice(start, stop));
+    at = end + 2;
   }
-  return joined;
+  return parts.join(' ');
 }
 
 function toLines(name: string, value: HeaderValue): string[] {
