@@ -40,8 +40,8 @@ export interface SourceSink {
 /** Writes values to signals. */
 export interface Actuator {
   /**
-   * Resolves when the value has left (serial: drained; MQTT: acknowledged, or with QoS 0 handed to the socket), which
-   * says nothing about whether the device obeyed.
+   * Resolves when the value has left (serial: taken by the system; MQTT: acknowledged, or with QoS 0 handed to the
+   * socket), which says nothing about whether the device obeyed.
    * @throws CodedError when the signal cannot be written, the source is down, or the time limit has passed.
    */
   write(

@@ -65,6 +65,8 @@ export function newSignal(name: string, options: SignalOptions): Signal {
 /** Takes a reading at monotonic `now` and wall time `wall`. */
 export function takeReading(signal: Signal, reading: Reading, now: number, wall: number | undefined): Taken {
   const { options, name, latest } = signal;
+  // Whoever speaks is not down, even when the news that it is up comes after its first words.
+  signal.down = false;
   const limit = staleLimit(options, signal.interval);
   const time = believable(reading.time, wall);
   const age = time === undefined || wall === undefined ? undefined : Math.max(0, wall - time);
