@@ -1,39 +1,104 @@
 // The whole public face of tiny-sip: messages, transports, locating, the stack, digest, and the event machines.
 
-export * from './auth/algorithm.ts';
-export * from './auth/client.ts';
-export * from './auth/server.ts';
-export * from './deps.ts';
-export * from './dialog/dialog.ts';
+export { type Algorithm, algorithms, hashPassword } from './auth/algorithm.ts';
+export {
+  createDigestClient,
+  type DigestClient,
+  type DigestCredentials,
+  type DigestRound,
+  type PasswordHashes,
+} from './auth/client.ts';
+export {
+  createDigestServer,
+  type DigestRefusal,
+  type DigestServer,
+  type DigestServerOptions,
+  type DigestVerdict,
+  type UserSecret,
+} from './auth/server.ts';
+export type * from './deps.ts';
+export {
+  acceptDialog,
+  contactOf,
+  type Dialog,
+  type DialogRecord,
+  restoreDialog,
+} from './dialog/dialog.ts';
 export type * from './dialog/user-agent.ts';
+export { contactUri, contactValue, sendByWay } from './dialog/way.ts';
 export * from './errors.ts';
-export * from './event/lane.ts';
-export * from './event/notifier.ts';
-export * from './event/publication.ts';
+export { acceptable } from './event/accept.ts';
+export { createLane, type Lane, type LaneRank } from './event/lane.ts';
+export { createNotifier } from './event/notifier.ts';
+export type * from './event/notifier-options.ts';
+export { createPublication } from './event/publication.ts';
 export type * from './event/publication-options.ts';
-export * from './event/publication-server.ts';
-export * from './event/registration.ts';
+export {
+  createPublicationServer,
+  type PublicationServer,
+  type PublicationServerOptions,
+  type PublicationStore,
+  type PublishedDocument,
+  type PublishedEntry,
+  type PublishVerdict,
+  type StoreAnswer,
+} from './event/publication-server.ts';
+export { createRegistration } from './event/registration.ts';
 export type * from './event/registration-options.ts';
-export * from './event/retry.ts';
-export * from './event/subscription.ts';
-export * from './message/challenge.ts';
-export * from './message/check.ts';
-export * from './message/create.ts';
-export * from './message/date.ts';
-export * from './message/limits.ts';
+export { acceptOf, type Failure, minExpires, retryAfter } from './event/retry.ts';
+export { createSubscription } from './event/subscription.ts';
+export type * from './event/subscription-options.ts';
+export { readSubscriptionState, type SubscriptionStateValue } from './event/subscription-state.ts';
+export {
+  type Challenge,
+  formatChallenge,
+  parseAuthInfo,
+  parseChallenge,
+  parseChallenges,
+} from './message/challenge.ts';
+export { checkRequest, checkResponse, type Refusal } from './message/check.ts';
+export { createRequest, createResponse, type RequestInit, type ResponseInit } from './message/create.ts';
+export { formatDate, parseDate } from './message/date.ts';
+export { defaultLimits, type Limits } from './message/limits.ts';
 export type * from './message/message.ts';
-export * from './message/name-addr.ts';
-export * from './message/parse.ts';
-export * from './message/serialise.ts';
-export * from './message/text.ts';
+export {
+  formatNameAddr,
+  type NameAddr,
+  type NameAddrInit,
+  parseNameAddr,
+  parseNameAddrs,
+} from './message/name-addr.ts';
+export { type ParamValue, parseParamValue, splitList } from './message/params.ts';
+export {
+  type FailureCode,
+  type ParsedMessage,
+  type ParseFailure,
+  type ParseResult,
+  parseMessage,
+} from './message/parse.ts';
+export { reasonOf } from './message/reasons.ts';
+export { type SerialiseOptions, serialise } from './message/serialise.ts';
+export { detach, fromWire, quote, toWire, unquote } from './message/text.ts';
 export * from './message/uri.ts';
-export * from './message/via.ts';
+export { parseContentType, parseExpires } from './message/values.ts';
+export { formatVia, parseVia, type Via, type ViaInit } from './message/via.ts';
 export * from './resolve/dns.ts';
-export * from './resolve/resolve.ts';
-export * from './stack.ts';
-export * from './transaction/timers.ts';
-export * from './transport/memory.ts';
-export * from './transport/tcp.ts';
-export * from './transport/transport.ts';
-export * from './transport/udp.ts';
-export * from './wheel.ts';
+export {
+  createLocator,
+  type LocateOptions,
+  type Locator,
+  type LocatorOptions,
+  type Target,
+} from './resolve/resolve.ts';
+export { createStack } from './stack.ts';
+export { type TimerValues, timerDefaults } from './transaction/timers.ts';
+export {
+  createMemoryNetwork,
+  type Fate,
+  type MemoryNetwork,
+  type MemoryOptions,
+} from './transport/memory.ts';
+export { createTcpTransport, type TcpOptions } from './transport/tcp.ts';
+export type * from './transport/transport.ts';
+export { createUdpTransport, type UdpDeps, type UdpOptions } from './transport/udp.ts';
+export { createWheel, type Wheel } from './wheel.ts';

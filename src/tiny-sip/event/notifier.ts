@@ -1,112 +1,356 @@
-import type { DialogRecord } from '../dialog/dialog.ts';
+import type { Timer } from '../deps.ts';
+import { acceptDialog, type Dialog, restoreDialog } from '../dialog/dialog.ts';
 import type { EventDeps, Incoming } from '../dialog/user-agent.ts';
+import type { SipRequest } from '../message/message.ts';
+import { detach } from '../message/text.ts';
+import type { Flow, Protocol } from '../transport/transport.ts';
+import { acceptable } from './accept.ts';
+import type {
+  Notifier,
+  NotifierOptions,
+  SubscriptionRecord,
+  SubscriptionVerdict,
+} from './notifier-options.ts';
+import { createEntry, createSubscriptionTable, type Entry } from './notifier-table.ts';
+import { createNotifySender, notifierContact } from './notify-sender.ts';
 
-export interface NotifierOptions {
-  /** Event package, e.g. `presence`. */
-  readonly event: string;
-  /** Content types that `body` can make; the first is used for a SUBSCRIBE without Accept. */
-  readonly types: readonly string[];
-  /** Seconds. Defaults: min 60, max 3600, default 3600. */
-  readonly expires?: { readonly min?: number; readonly max?: number; readonly default?: number };
-  /** ms between two NOTIFYs of one subscription; the first of a lull goes at once. Default 5000 (RFC 3856 §6.10). */
-  readonly interval?: number;
-  /** Subscriptions at most; beyond it 503. Default 10,000. */
-  readonly subscriptions?: number;
-  /** Of one watcher, and of one resource, at most; beyond it 503. Default no bound of its own. */
-  readonly perWatcher?: number;
-  readonly perResource?: number;
-  /** Decides about an initial SUBSCRIBE, and again about refreshes. */
-  readonly authorise: (incoming: Incoming) => SubscriptionVerdict | Promise<SubscriptionVerdict>;
-  /** The present state of a resource for one subscription; undefined: a NOTIFY without body. */
-  readonly body: (subscription: NotifierSubscription) => NotifyBody | undefined;
-  /** Called when a subscription came, was refreshed, or used up its reserved CSeq numbers. Write it down, then `restore` it. */
-  readonly save?: (record: SubscriptionRecord) => void;
-  /** Called when a subscription ended. */
-  readonly drop?: (id: string) => void;
-  /** A subscription came, changed or ended (for winfo and logs). */
-  readonly onChange?: (
-    subscription: NotifierSubscription,
-    what: 'new' | 'refreshed' | 'state' | 'ended',
-  ) => void;
-  /** User part and further parameters of our Contact; default the resource's user part. */
-  readonly contactUser?: string;
-}
+const expiryDefaults = { min: 60, max: 3600, default: 3600 };
 
-export type SubscriptionVerdict =
-  | {
-      readonly ok: true;
-      /** Key under which `changed` is called. */
-      readonly resource: string;
-      /** Who watches, as authenticated. */
-      readonly watcher: string;
-      /** `pending`: accepted, but NOTIFYs carry no body until `setState`. Default active. */
-      readonly state?: 'active' | 'pending';
+/** CSeq numbers that are written down ahead, so that one write covers many NOTIFYs. */
+const reserve = 64;
+
+/** Told with 503, seconds. */
+const retryAfter = '30';
+
+type Granted = SubscriptionVerdict & { readonly ok: true };
+
+/**
+ * The notifier of one event package (RFC 6665 §4.2).
+ *
+ *     SUBSCRIBE --> 200, NOTIFY at once --> changed() --> NOTIFY, at most one per interval and one in flight
+ *                                           refresh   --> 200, NOTIFY at once
+ *                     Expires 0, no refresh, terminate() --> NOTIFY terminated, forgotten
+ *                     NOTIFY refused (404, 481, …) or unanswered three times --> forgotten
+ */
+export function createNotifier(deps: EventDeps, options: NotifierOptions): Notifier {
+  const { stack, clock, log } = deps;
+  const range = { ...expiryDefaults, ...options.expires };
+  const limits = {
+    all: options.subscriptions ?? 10_000,
+    watcher: options.perWatcher ?? Number.POSITIVE_INFINITY,
+    resource: options.perResource ?? Number.POSITIVE_INFINITY,
+  };
+  const table = createSubscriptionTable();
+  const totals = { subscribed: 0, fetched: 0, refreshed: 0, refused: 0 };
+  let stopping = false;
+
+  const add = (entry: Entry): void => {
+    table.add(entry);
+    const { callId, localTag } = entry.dialog;
+    entry.unclaim = stack.claim(callId, localTag, (incoming) => within(entry, incoming));
+    wait(entry);
+  };
+
+  const wait = (entry: Entry): void => {
+    entry.end?.cancel();
+    const left = Math.max(0, entry.expiresAt - clock.now());
+    entry.end = stack.after(left, () => end(entry, 'timeout', 'without body'));
+  };
+
+  /** Forgets a subscription without a word. */
+  const drop = (entry: Entry, reason: string): void => {
+    if (!table.remove(entry)) return;
+    entry.state = 'terminated';
+    entry.reason = reason;
+    options.drop?.(entry.id);
+    options.onChange?.(entry, 'ended');
+  };
+
+  const end = (entry: Entry, reason: string, body: 'with body' | 'without body'): void => {
+    sender.last(entry, reason, entry.state === 'active' ? body : 'without body');
+    drop(entry, reason);
+  };
+
+  const save = (entry: Entry): void => {
+    if (entry.state === 'terminated' || !table.has(entry)) return;
+    entry.reserved = entry.dialog.localSeq + reserve;
+    options.save?.({
+      id: entry.id,
+      resource: entry.resource,
+      watcher: entry.watcher,
+      accept: entry.accept,
+      eventParams: Object.fromEntries(entry.eventParams),
+      state: entry.state,
+      expiresAt: entry.expiresAt,
+      dialog: { ...entry.dialog.record(), localSeq: entry.reserved },
+      origin: entry.origin,
+      from: entry.from,
+    });
+  };
+
+  const sender = createNotifySender(deps, options, { has: table.has, drop, save });
+
+  const refuse = (
+    incoming: Incoming,
+    status: number,
+    headers: Readonly<Record<string, string>>,
+  ): undefined => {
+    totals.refused += 1;
+    incoming.respond(status, { headers });
+    return undefined;
+  };
+
+  const decide = async (incoming: Incoming, then: (verdict: Granted) => void): Promise<void> => {
+    const verdict = await options.authorise(incoming);
+    if (incoming.responded) return;
+    if (stopping) refuse(incoming, 503, { 'Retry-After': retryAfter });
+    else if (verdict.ok) then(verdict);
+    else {
+      totals.refused += 1;
+      incoming.respond(verdict.status, {
+        ...(verdict.reason !== undefined && { reason: verdict.reason }),
+        ...(verdict.headers && { headers: verdict.headers }),
+      });
     }
-  | {
-      readonly ok: false;
-      readonly status: number;
-      readonly reason?: string;
-      readonly headers?: Readonly<Record<string, string | readonly string[]>>;
-    };
+  };
 
-export interface NotifyBody {
-  readonly contentType: string;
-  readonly content: string | Buffer;
+  const guarded = (incoming: Incoming, work: Promise<void>): void => {
+    work.catch((error: unknown) => {
+      log.error('a subscription could not be handled', { error: String(error) });
+      incoming.respond(500);
+    });
+  };
+
+  /** Seconds to grant; undefined: refused. */
+  const grant = (incoming: Incoming): number | undefined => {
+    let asked: number;
+    try {
+      asked = incoming.request.expires ?? range.default;
+    } catch {
+      return refuse(incoming, 400, {});
+    }
+    // RFC 6665 §4.2.1.1: never when an hour or more is asked for, and 0 is a fetch.
+    return asked > 0 && asked < range.min && asked < 3600
+      ? refuse(incoming, 423, { 'Min-Expires': String(range.min) })
+      : Math.min(asked, range.max);
+  };
+
+  const accepts = (incoming: Incoming): readonly string[] | undefined => {
+    const types = acceptable(incoming.request, options.types);
+    return types.length > 0 ? types : refuse(incoming, 406, { Accept: options.types.join(', ') });
+  };
+
+  const accepted = (incoming: Incoming, resource: string, seconds: number): void => {
+    const { request, flow } = incoming;
+    const routes = request.lines('Record-Route');
+    const contact = notifierContact(flow, resource);
+    incoming.respond(200, {
+      headers: {
+        Expires: String(seconds),
+        ...(contact !== undefined && { Contact: contact }),
+        // RFC 3261 §12.1.1: the route set goes back to whoever makes the dialog.
+        ...(routes.length > 0 && { 'Record-Route': routes }),
+      },
+    });
+  };
+
+  /** A SUBSCRIBE of no dialog that we know. */
+  const begin = async (incoming: Incoming): Promise<void> => {
+    const { request } = incoming;
+    if (request.event?.package !== options.event) refuse(incoming, 489, { 'Allow-Events': options.event });
+    // S23: after a restart without its dialogs the watcher learns that it has to begin again.
+    else if (request.toTag !== undefined) refuse(incoming, 481, {});
+    else await decide(incoming, (verdict) => create(incoming, verdict));
+  };
+
+  const isFull = (resource: string, watcher: string): boolean =>
+    table.counts().subscriptions >= limits.all ||
+    table.ofWatcher(watcher) >= limits.watcher ||
+    table.byResource(resource).size >= limits.resource;
+
+  const create = (incoming: Incoming, verdict: Granted): void => {
+    const { request } = incoming;
+    const { resource, watcher } = verdict;
+    const seconds = grant(incoming);
+    if (seconds === undefined) return;
+    const accept = accepts(incoming);
+    if (accept === undefined) return;
+    const dialog = acceptDialog(request, incoming.toTag);
+    if (dialog === undefined) {
+      totals.refused += 1;
+      incoming.respond(400, { reason: 'Missing Contact' });
+      return;
+    }
+    const origin = originOf(request);
+    const before = table.byOrigin(origin);
+    if (before === undefined && isFull(resource, watcher)) {
+      refuse(incoming, 503, { 'Retry-After': retryAfter });
+      return;
+    }
+    // The same client began again because it lost our answer: the old dialog is dead, and two are one too many.
+    if (before !== undefined) drop(before, 'timeout');
+    const entry = createEntry({
+      id: stack.token(),
+      resource,
+      watcher,
+      state: verdict.state ?? 'active',
+      accept,
+      eventParams: eventParams(request),
+      expiresAt: clock.now() + seconds * 1000,
+      dialog,
+      origin,
+      flow: back(incoming, dialog),
+      from: addressOf(incoming.flow),
+      reserved: Number.POSITIVE_INFINITY,
+    });
+    accepted(incoming, resource, seconds);
+    if (seconds === 0) {
+      // RFC 6665 §4.4.3: a fetch leaves nothing behind.
+      totals.fetched += 1;
+      sender.last(entry, 'timeout', entry.state === 'active' ? 'with body' : 'without body');
+      return;
+    }
+    totals.subscribed += 1;
+    add(entry);
+    save(entry);
+    options.onChange?.(entry, 'new');
+    sender.now(entry);
+  };
+
+  /** A request of a dialog of ours. */
+  const within = (entry: Entry, incoming: Incoming): void => {
+    const { request } = incoming;
+    if (request.method === 'NOTIFY') refuse(incoming, 481, {});
+    else if (request.method !== 'SUBSCRIBE') refuse(incoming, 405, { Allow: 'SUBSCRIBE' });
+    // RFC 6665 §4.5.2: no second usage in this dialog.
+    else if (request.event?.package !== options.event) {
+      totals.refused += 1;
+      incoming.respond(403, { reason: 'Dialog Sharing Not Supported' });
+    } else
+      guarded(
+        incoming,
+        decide(incoming, () => refresh(entry, incoming)),
+      );
+  };
+
+  const refresh = (entry: Entry, incoming: Incoming): void => {
+    const { request } = incoming;
+    if (!table.has(entry)) {
+      refuse(incoming, 481, {});
+      return;
+    }
+    const seconds = grant(incoming);
+    if (seconds === undefined) return;
+    const accept = request.has('Accept') ? accepts(incoming) : entry.accept;
+    if (accept === undefined) return;
+    if (!entry.dialog.take(request)) {
+      totals.refused += 1;
+      incoming.respond(500, { reason: 'CSeq Out Of Order' });
+      return;
+    }
+    entry.accept = accept;
+    entry.flow = back(incoming, entry.dialog);
+    entry.from = addressOf(incoming.flow);
+    entry.failures = 0;
+    entry.expiresAt = clock.now() + seconds * 1000;
+    totals.refreshed += 1;
+    accepted(incoming, entry.resource, seconds);
+    if (seconds === 0) {
+      end(entry, 'timeout', 'with body');
+      return;
+    }
+    wait(entry);
+    save(entry);
+    options.onChange?.(entry, 'refreshed');
+    // RFC 6665 §4.2.1.2: at once, whatever the interval.
+    sender.now(entry);
+  };
+
+  /** A datagram needs no connection; a stream is gone with the process that had it. */
+  const reopen = (from: SubscriptionRecord['from']): Flow | undefined => {
+    if (from.protocol !== 'udp' && from.protocol !== 'memory') return undefined;
+    try {
+      return stack.flow({ ...from, protocol: from.protocol as Protocol, name: from.host });
+    } catch {
+      return undefined;
+    }
+  };
+
+  return {
+    event: options.event,
+    handle(incoming) {
+      guarded(incoming, begin(incoming));
+    },
+    changed(resource) {
+      for (const entry of table.byResource(resource)) if (entry.state === 'active') sender.paced(entry);
+    },
+    watchers: (resource) => table.byResource(resource),
+    setState(id, state) {
+      const entry = table.get(id);
+      if (entry === undefined || entry.state === state) return;
+      entry.state = state;
+      save(entry);
+      options.onChange?.(entry, 'state');
+      sender.now(entry);
+    },
+    terminate(which, reason) {
+      const found = 'id' in which ? [table.get(which.id)] : [...table.byResource(which.resource)];
+      for (const entry of found) if (entry !== undefined) end(entry, reason, 'without body');
+    },
+    restore(record) {
+      if (stopping || record.expiresAt <= clock.now()) {
+        options.drop?.(record.id);
+        return;
+      }
+      const entry = createEntry({
+        ...record,
+        eventParams: new Map(Object.entries(record.eventParams)),
+        dialog: restoreDialog(record.dialog),
+        flow: reopen(record.from),
+        reserved: record.dialog.localSeq,
+      });
+      add(entry);
+      sender.now(entry);
+    },
+    async stop(deadline) {
+      if (stopping) return;
+      stopping = true;
+      for (const entry of table.all()) end(entry, 'deactivated', 'without body');
+      let timer: Timer | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = stack.after(Math.max(0, deadline - clock.now()), resolve);
+      });
+      await Promise.race([sender.drained(), late]);
+      timer?.cancel();
+      sender.stop();
+    },
+    abandon() {
+      stopping = true;
+      sender.stop();
+      table.clear();
+    },
+    counts: () => ({ ...table.counts(), ...totals, ...sender.totals }),
+  };
 }
 
-export interface NotifierSubscription {
-  readonly id: string;
-  readonly resource: string;
-  readonly watcher: string;
-  readonly state: 'active' | 'pending' | 'terminated';
-  /** Why it ended, once terminated (`noresource`, `timeout`, `rejected`, …). */
-  readonly reason: string | undefined;
-  /** Content types that the watcher takes, in our order; never empty. */
-  readonly accept: readonly string[];
-  /** Parameters of its Event header. */
-  readonly eventParams: ReadonlyMap<string, string>;
-  /** Monotonic ms. */
-  readonly expiresAt: number;
-  /** A place for the owner: what this watcher was sent last, for instance. Not saved. */
-  data: unknown;
+/**
+ * NOTIFYs go back by the flow of the SUBSCRIBE when the peer on it is the watcher itself (one Via) or a proxy that
+ * wants to be on the path (Record-Route); else to the Contact.
+ */
+function back(incoming: Incoming, dialog: Dialog): Flow | undefined {
+  return incoming.request.vias.length <= 1 || dialog.routeSet.length > 0 ? incoming.flow : undefined;
 }
 
-/** All that must outlive the process for the dialog to go on. Plain JSON. */
-export interface SubscriptionRecord {
-  readonly id: string;
-  readonly resource: string;
-  readonly watcher: string;
-  readonly event: string;
-  readonly accept: readonly string[];
-  readonly state: 'active' | 'pending';
-  /** Seconds granted, and the monotonic ms at which they end. */
-  readonly expires: number;
-  readonly expiresAt: number;
-  /** `localSeq` is a reserved ceiling: after `restore` numbers go on above everything that was ever sent. */
-  readonly dialog: DialogRecord;
-  /** Where the SUBSCRIBE came from; a datagram flow can be opened again. */
-  readonly from: { readonly protocol: string; readonly host: string; readonly port: number };
+function addressOf(flow: Flow): SubscriptionRecord['from'] {
+  return { protocol: flow.protocol, host: flow.remote.host, port: flow.remote.port };
 }
 
-export interface Notifier {
-  readonly event: string;
-  /** Takes a SUBSCRIBE for this package (initial or of an unknown dialog). */
-  handle(incoming: Incoming): void;
-  /** The state of a resource changed: its watchers are told, as the interval allows. */
-  changed(resource: string): void;
-  /** Watchers of a resource. */
-  watchers(resource: string): Iterable<NotifierSubscription>;
-  /** Authorisation came or went. */
-  setState(id: string, state: 'active' | 'pending'): void;
-  /** Ends one subscription, or all of a resource: a last NOTIFY with the reason (RFC 6665 §4.1.3). */
-  terminate(which: { readonly id: string } | { readonly resource: string }, reason: string): void;
-  /** Takes back what `save` wrote. `expiresAt` must be on this process's clock. Sends a NOTIFY to each. */
-  restore(record: SubscriptionRecord): void;
-  /** Tells every watcher `terminated;reason=deactivated` and waits for the answers until `deadline` (monotonic ms). */
-  stop(deadline: number): Promise<void>;
-  /** Ends without a word and without `drop`: as a kill would. */
-  abandon(): void;
-  counts(): Record<string, number>;
+function originOf(request: SipRequest): string {
+  return detach(`${request.fromTag ?? ''} ${request.callId ?? ''} ${request.event?.params.get('id') ?? ''}`);
 }
 
-export declare function createNotifier(deps: EventDeps, options: NotifierOptions): Notifier;
+function eventParams(request: SipRequest): ReadonlyMap<string, string> {
+  const params = new Map<string, string>();
+  for (const [name, value] of request.event?.params ?? []) params.set(detach(name), detach(value));
+  return params;
+}

@@ -1,4 +1,7 @@
-import type { EventDeps, Incoming } from '../dialog/user-agent.ts';
+import type { Timer } from '../deps.ts';
+import type { AnswerInit, EventDeps, Incoming } from '../dialog/user-agent.ts';
+import { SipSyntaxError } from '../errors.ts';
+import { detach } from '../message/text.ts';
 
 /** What a PUBLISH left behind, without its document. */
 export interface PublishedEntry {
@@ -84,7 +87,220 @@ export interface PublicationServer {
   counts(): Record<string, number>;
 }
 
-export declare function createPublicationServer(
+const expiryDefaults = { min: 60, max: 3600, default: 3600 };
+
+/** Told with 503, seconds. */
+const retryAfter = '30';
+
+type Headers = Readonly<Record<string, string | readonly string[]>>;
+
+/** How a PUBLISH ends. */
+interface Answer extends AnswerInit {
+  readonly status: number;
+}
+
+interface Live {
+  readonly entry: PublishedEntry;
+  readonly timer: Timer;
+}
+
+/** An event state compositor's front (RFC 3903 §6): tags, expiry and preconditions; the documents are the store's. */
+export function createPublicationServer(
   deps: EventDeps,
   options: PublicationServerOptions,
-): PublicationServer;
+): PublicationServer {
+  const { stack, clock, log } = deps;
+  const { store } = options;
+  const range = { ...expiryDefaults, ...options.expires };
+  const most = options.publications ?? 50_000;
+  const mostOfOne = options.perResource ?? 128;
+  const mostBytes = options.bodyBytes ?? 65_536;
+  const events = Object.keys(options.events);
+  const accept = [...new Set(Object.values(options.events).flatMap((one) => one.accept))];
+  /** Live publications by package and resource, then by tag. */
+  const table = new Map<string, Map<string, Live>>();
+  /** The last PUBLISH under way for a package and resource, while there is one. */
+  const tails = new Map<string, Promise<void>>();
+  const totals = { published: 0, refreshed: 0, removed: 0, expired: 0, refused: 0, unknownTag: 0 };
+  let size = 0;
+  let stopped = false;
+
+  const put = (entry: PublishedEntry): void => {
+    take(entry);
+    const key = keyOf(entry);
+    const tags = table.get(key) ?? new Map<string, Live>();
+    table.set(key, tags);
+    const timer = stack.after(Math.max(0, entry.expiresAt - clock.now()), () => expire(entry));
+    tags.set(entry.tag, { entry, timer });
+    size += 1;
+  };
+
+  const take = (entry: PublishedEntry): void => {
+    const key = keyOf(entry);
+    const tags = table.get(key);
+    const live = tags?.get(entry.tag);
+    if (tags === undefined || live === undefined) return;
+    live.timer.cancel();
+    tags.delete(entry.tag);
+    size -= 1;
+    if (tags.size === 0) table.delete(key);
+  };
+
+  const expire = (entry: PublishedEntry): void =>
+    inOrder(keyOf(entry), async () => {
+      // A refresh that was under way may have replaced it meanwhile.
+      if (stopped || table.get(keyOf(entry))?.get(entry.tag)?.entry !== entry) return;
+      take(entry);
+      totals.expired += 1;
+      await store.remove(entry, 'expired');
+    });
+
+  /** One after the other for each resource and package (RFC 3903 §6), each as soon as it can. */
+  const inOrder = (key: string, step: () => Promise<void>): void => {
+    const before = tails.get(key);
+    const tail = (before === undefined ? step() : before.then(step)).catch((error: unknown) =>
+      log.error('a publication could not be stored', { error: String(error) }),
+    );
+    tails.set(key, tail);
+    tail.then(() => {
+      if (tails.get(key) === tail) tails.delete(key);
+    });
+  };
+
+  const handle = async (incoming: Incoming): Promise<void> => {
+    const verdict = await options.authorise(incoming);
+    if (!verdict.ok) {
+      totals.refused += 1;
+      incoming.respond(verdict.status, answerOf(verdict));
+      return;
+    }
+    const { request } = incoming;
+    const event = request.event?.package;
+    if (event === undefined || options.events[event] === undefined) {
+      refuse(incoming, { status: 489, headers: { 'Allow-Events': events.join(', ') } }, verdict.headers);
+      return;
+    }
+    inOrder(keyOf({ resource: verdict.resource, event }), async () => {
+      if (stopped || incoming.responded) return;
+      let answer: Answer;
+      try {
+        answer = await publish(incoming, verdict.resource, event);
+      } catch (error) {
+        if (!(error instanceof SipSyntaxError)) log.error('a publication failed', { error: String(error) });
+        answer =
+          error instanceof SipSyntaxError
+            ? { status: 400, reason: `Malformed ${error.what}` }
+            : { status: 500 };
+      }
+      if (answer.status < 300) incoming.respond(200, { headers: { ...verdict.headers, ...answer.headers } });
+      else refuse(incoming, answer, verdict.headers);
+    });
+  };
+
+  const refuse = (incoming: Incoming, answer: Answer, headers: Headers | undefined): void => {
+    totals.refused += 1;
+    incoming.respond(answer.status, { ...answer, headers: { ...headers, ...answer.headers } });
+  };
+
+  /** Steps 3 to 6 of RFC 3903 §6. */
+  const publish = async ({ request }: Incoming, resource: string, event: string): Promise<Answer> => {
+    const conditions = request.lines('SIP-If-Match');
+    const previous = conditions[0];
+    if (conditions.length > 1 || (previous !== undefined && !/^[^\s,;]+$/.test(previous)))
+      return { status: 400, reason: 'One Entity-Tag Expected' };
+    const key = keyOf({ resource, event });
+    const old = previous === undefined ? undefined : table.get(key)?.get(previous)?.entry;
+    if (previous !== undefined && (old === undefined || old.expiresAt <= clock.now())) {
+      totals.unknownTag += 1;
+      return { status: 412 };
+    }
+
+    const asked = request.expires ?? range.default;
+    if (asked > 0 && asked < range.min) return { status: 423, headers: { 'Min-Expires': String(range.min) } };
+    const seconds = Math.min(asked, range.max);
+    const entry = { resource, event, tag: stack.token(), expiresAt: clock.now() + seconds * 1000 };
+    const headers = { 'SIP-ETag': entry.tag, Expires: String(seconds) };
+
+    if (seconds === 0) {
+      if (old === undefined) return request.body.length > 0 ? { status: 200, headers } : { status: 400 };
+      const answer = await store.remove(old, 'removed');
+      if (answer !== undefined) return answer;
+      take(old);
+      totals.removed += 1;
+      return { status: 200, headers };
+    }
+
+    if (request.body.length === 0) {
+      if (old === undefined) return { status: 400, reason: 'Nothing Published' };
+      const answer = await store.refresh(entry, old.tag);
+      if (answer !== undefined) return answer;
+      take(old);
+      put(entry);
+      totals.refreshed += 1;
+      return { status: 200, headers };
+    }
+
+    const unfit = check(request, event);
+    if (unfit !== undefined) return unfit;
+    const ofOne = table.get(key)?.size ?? 0;
+    if (old === undefined && (size >= most || ofOne >= mostOfOne))
+      return { status: 503, headers: { 'Retry-After': retryAfter } };
+    const document: PublishedDocument = {
+      ...entry,
+      contentType: detach(request.contentType?.essence ?? ''),
+      // The store keeps it; the datagram or stream chunk that it came in should not be kept with it.
+      body: Buffer.from(request.body),
+    };
+    const answer = await store.publish(document, old?.tag);
+    if (answer !== undefined) return answer;
+    if (old !== undefined) take(old);
+    put(entry);
+    totals.published += 1;
+    return { status: 200, headers };
+  };
+
+  /** Step 5: can anything be done with this body? */
+  const check = (request: Incoming['request'], event: string): Answer | undefined => {
+    if (request.body.length > mostBytes) return { status: 413 };
+    const encoding = request.get('Content-Encoding');
+    if (encoding !== undefined && encoding.toLowerCase() !== 'identity')
+      return { status: 415, headers: { 'Accept-Encoding': 'identity' } };
+    const types = options.events[event]?.accept ?? [];
+    const essence = request.contentType?.essence;
+    return essence !== undefined && types.includes(essence)
+      ? undefined
+      : { status: 415, headers: { Accept: types.join(', ') } };
+  };
+
+  return {
+    handle(incoming) {
+      handle(incoming).catch((error: unknown) => {
+        log.error('a publication could not be authorised', { error: String(error) });
+        incoming.respond(500);
+      });
+    },
+    restore(entries) {
+      for (const entry of entries) put(entry);
+    },
+    accept,
+    events,
+    list: (resource, event) =>
+      [...(table.get(keyOf({ resource, event }))?.values() ?? [])].map((live) => live.entry),
+    stop() {
+      stopped = true;
+      for (const tags of table.values()) for (const live of tags.values()) live.timer.cancel();
+      table.clear();
+      size = 0;
+    },
+    counts: () => ({ publications: size, resources: table.size, ...totals }),
+  };
+}
+
+const keyOf = ({ resource, event }: { resource: string; event: string }): string => `${event} ${resource}`;
+
+function answerOf(verdict: PublishVerdict & { ok: false }): AnswerInit {
+  return {
+    ...(verdict.reason !== undefined && { reason: verdict.reason }),
+    ...(verdict.headers && { headers: verdict.headers }),
+  };
+}

@@ -176,7 +176,7 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
     current = unwatch = undefined;
     if (ended || !wanted) return;
     // A server that never promised to answer pings may just not know them: its silence proves nothing twice.
-    if ((cause as { code?: string } | undefined)?.code === 'SIP-FLOW_SILENT') pongs = false;
+    if ((cause as { code?: string } | undefined)?.code === 'SIP_FLOW_SILENT') pongs = false;
     if (inFlight === undefined) retry({ kind: 'failed', reason: cause?.message ?? 'the flow was closed' });
   };
 

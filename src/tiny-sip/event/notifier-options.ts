@@ -1,0 +1,115 @@
+import type { DigestClient } from '../auth/client.ts';
+import type { DialogRecord } from '../dialog/dialog.ts';
+import type { Incoming } from '../dialog/user-agent.ts';
+
+export interface NotifierOptions {
+  /** Event package, e.g. `presence`. */
+  readonly event: string;
+  /** Content types that `body` can make; the first is used for a SUBSCRIBE without Accept. */
+  readonly types: readonly string[];
+  /** Seconds. Defaults: min 60, max 3600, default 3600. */
+  readonly expires?: { readonly min?: number; readonly max?: number; readonly default?: number };
+  /** ms between two NOTIFYs of one subscription; the first of a lull goes at once. Default 5000 (RFC 3856 §6.10). */
+  readonly interval?: number;
+  /** Subscriptions at most; beyond it 503. Default 10,000. */
+  readonly subscriptions?: number;
+  /** Of one watcher, and of one resource, at most; beyond it 503. Default no bound of its own. */
+  readonly perWatcher?: number;
+  readonly perResource?: number;
+  /** Decides about an initial SUBSCRIBE, and again about refreshes. */
+  readonly authorise: (incoming: Incoming) => SubscriptionVerdict | Promise<SubscriptionVerdict>;
+  /** The present state of a resource for one subscription; undefined: a NOTIFY without body. */
+  readonly body: (subscription: NotifierSubscription) => NotifyBody | undefined;
+  /**
+   * Called when a subscription came, was refreshed or changed its state, and when its reserved CSeq numbers are used
+   * up. Whoever writes it down can `restore` it in a later process.
+   */
+  readonly save?: (record: SubscriptionRecord) => void;
+  /** Called when a subscription ended. */
+  readonly drop?: (id: string) => void;
+  /** A subscription came, changed or ended (for winfo and logs). */
+  readonly onChange?: (
+    subscription: NotifierSubscription,
+    what: 'new' | 'refreshed' | 'state' | 'ended',
+  ) => void;
+  /** Answers challenges to NOTIFY. */
+  readonly credentials?: DigestClient;
+}
+
+export type SubscriptionVerdict =
+  | {
+      readonly ok: true;
+      /** Key under which `changed` is called. */
+      readonly resource: string;
+      /** Who watches, as authenticated. */
+      readonly watcher: string;
+      /** `pending`: accepted, but NOTIFYs carry no body until `setState`. Default active. */
+      readonly state?: 'active' | 'pending';
+    }
+  | {
+      readonly ok: false;
+      readonly status: number;
+      readonly reason?: string;
+      readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+    };
+
+export interface NotifyBody {
+  readonly contentType: string;
+  readonly content: string | Buffer;
+}
+
+export interface NotifierSubscription {
+  readonly id: string;
+  readonly resource: string;
+  readonly watcher: string;
+  readonly state: 'active' | 'pending' | 'terminated';
+  /** Why it ended, once terminated (`noresource`, `timeout`, `rejected`, …). */
+  readonly reason: string | undefined;
+  /** Content types that the watcher takes, in our order; never empty. */
+  readonly accept: readonly string[];
+  /** Parameters of its Event header. */
+  readonly eventParams: ReadonlyMap<string, string>;
+  /** Monotonic ms. */
+  readonly expiresAt: number;
+  /** A place for the owner: what this watcher was sent last, for instance. Not saved. */
+  data: unknown;
+}
+
+/** All that must outlive the process for the dialog to go on. Plain JSON. */
+export interface SubscriptionRecord {
+  readonly id: string;
+  readonly resource: string;
+  readonly watcher: string;
+  readonly accept: readonly string[];
+  readonly eventParams: Readonly<Record<string, string>>;
+  readonly state: 'active' | 'pending';
+  /** Monotonic ms. */
+  readonly expiresAt: number;
+  /** `localSeq` is a reserved ceiling: after `restore` numbers go on above everything that was ever sent. */
+  readonly dialog: DialogRecord;
+  /** Tells a SUBSCRIBE that begins the same subscription again. */
+  readonly origin: string;
+  /** Where the SUBSCRIBE came from; a datagram flow can be opened again. */
+  readonly from: { readonly protocol: string; readonly host: string; readonly port: number };
+}
+
+export interface Notifier {
+  readonly event: string;
+  /** Takes a SUBSCRIBE for this package (initial or of an unknown dialog). */
+  handle(incoming: Incoming): void;
+  /** The state of a resource changed: its watchers are told, as the interval allows. */
+  changed(resource: string): void;
+  /** Watchers of a resource. */
+  watchers(resource: string): Iterable<NotifierSubscription>;
+  /** Authorisation came or went. */
+  setState(id: string, state: 'active' | 'pending'): void;
+  /** Ends one subscription, or all of a resource: a last NOTIFY with the reason (RFC 6665 §4.1.3). */
+  terminate(which: { readonly id: string } | { readonly resource: string }, reason: string): void;
+  /** Takes back what `save` wrote. `expiresAt` must be on this process's clock. Sends a NOTIFY to each. */
+  restore(record: SubscriptionRecord): void;
+  /** Tells every watcher `terminated;reason=deactivated` and waits for the answers until `deadline` (monotonic ms). */
+  stop(deadline: number): Promise<void>;
+  /** Ends without a word and without `drop`: as a kill would. */
+  abandon(): void;
+  counts(): Record<string, number>;
+}

@@ -1,0 +1,62 @@
+import type { DigestClient } from '../auth/client.ts';
+import type { AnswerInit, Way } from '../dialog/user-agent.ts';
+import type { SipRequest } from '../message/message.ts';
+import type { Failure } from './retry.ts';
+
+export interface SubscriptionOptions {
+  /** Request-URI and To. */
+  readonly resource: string;
+  /** From: our own AOR. */
+  readonly from: string;
+  /** Event header value, parameters included. Default `presence`. */
+  readonly event?: string;
+  /** Accepted content types; empty: no Accept header. */
+  readonly accept?: readonly string[];
+  /** Seconds; 0 fetches the state once (RFC 6665 §4.4.3). Default 3600. */
+  readonly expires?: number;
+  /** undefined: not yet; call `wake()` when it changed. Default: the resource is looked up. */
+  readonly way?: () => Way | undefined;
+  readonly credentials?: DigestClient;
+  readonly contactUser?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Return a verdict to answer a NOTIFY otherwise than 200 (415 with Accept, 400, …). */
+  readonly onNotify?: (notify: Notify) => NotifyVerdict | undefined;
+  readonly onState?: (state: SubscriptionState) => void;
+}
+
+export interface Notify {
+  readonly state: 'active' | 'pending' | 'terminated';
+  readonly reason?: string;
+  /** Essence, lower case; undefined: no body. */
+  readonly contentType?: string;
+  readonly body: Buffer;
+  readonly request: SipRequest;
+}
+
+export interface NotifyVerdict extends AnswerInit {
+  readonly status: number;
+}
+
+export type SubscriptionState =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'blocked' }
+  | { readonly kind: 'subscribing' }
+  | { readonly kind: 'pending'; readonly expiresAt: number }
+  | { readonly kind: 'active'; readonly expiresAt: number }
+  | { readonly kind: 'waiting'; readonly retryAt: number; readonly cause: Failure }
+  | { readonly kind: 'refused'; readonly retryAt: number; readonly cause: Failure }
+  /** Over: fetched (`reason` `fetched`), unsubscribed, or ended by the notifier with a reason that forbids retrying. */
+  | { readonly kind: 'terminated'; readonly reason: string; readonly cause?: Failure };
+
+export interface Subscription {
+  readonly state: SubscriptionState;
+  start(): void;
+  /** `way()` may have changed: try now. */
+  wake(): void;
+  /** Asks for full state now (re-SUBSCRIBE in the dialog). */
+  refresh(): void;
+  /** Ends it with Expires 0; resolves when the last NOTIFY came, was refused, or did not come in time. */
+  unsubscribe(): Promise<void>;
+  /** Stops without a word. */
+  stop(): void;
+}
