@@ -1,7 +1,6 @@
 import { defineErrors } from '../base/errors.ts';
 
 const EX_CONFIG = 78;
-const EX_NOINPUT = 66;
 const EX_NOPERM = 77;
 
 /** What can be wrong with a configuration. Warnings come from the same list; they do not stop anything. */
@@ -9,7 +8,7 @@ export const configErrors = defineErrors('CFG', {
   NO_FILE: {
     text: 'there is no file {file}',
     remedy: 'give the path of the configuration with -c FILE',
-    exit: EX_NOINPUT,
+    exit: EX_CONFIG,
   },
   UNREADABLE: {
     text: '{file} cannot be read: {cause}',

@@ -35,6 +35,20 @@ export function problem(
   };
 }
 
+/** A problem as JSON; part of the interface of the command line. */
+export function plainProblem({ level, code, text, remedy, meant, place, path, file }: Problem) {
+  return {
+    level,
+    code,
+    text,
+    remedy,
+    ...(meant !== undefined && { meant }),
+    file,
+    ...(place && { line: place.line, column: place.column, length: place.length }),
+    path: formatPath(path),
+  };
+}
+
 /** In the order of the file; what concerns the whole file first. */
 export function sortProblems(problems: readonly Problem[]): Problem[] {
   return [...problems].sort(

@@ -258,7 +258,7 @@ test('a file that is not there, is a directory, is no text or cannot be read say
     const loaded = await loadConfig({ files: from }, { file, mode: 'run' });
     return loaded.ok ? 'ok' : `${loaded.problems[0]?.code} ${loaded.exit}`;
   };
-  assert.is(await code('/nowhere.yaml'), 'CFG_NO_FILE 66');
+  assert.is(await code('/nowhere.yaml'), 'CFG_NO_FILE 78');
   assert.is(await code('/etc/p'), 'CFG_UNREADABLE 77');
   files.content.set('/latin.yaml', Buffer.from('name: T\xfcr', 'latin1'));
   assert.is(await code('/latin.yaml'), 'CFG_NOT_UTF8 78');
