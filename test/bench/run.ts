@@ -2,7 +2,7 @@
  * `make bench`: every figure as a ratio or difference to a base that was measured in the same run on the same machine.
  * `--json` prints the figures as one object; `--only WORD` runs what matches; `--seconds N` sets the length of the load.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { installed } from '../support/harness.ts';
@@ -10,6 +10,7 @@ import { startProgram } from '../support/peers/program.ts';
 import { type Figure, met, outcome, table } from './figure.ts';
 import { type LoadResult, runLoad } from './load.ts';
 import { type Memory, median, memoryOf } from './memory.ts';
+import type { ScaleResult } from './scale.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const { values } = parseArgs({
@@ -24,6 +25,8 @@ const wanted = (part: string): boolean =>
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 const figures: Figure[] = [];
+if (wanted('parse')) figures.push(...(await parseFigures()));
+if (wanted('scale')) figures.push(...(await scaleFigures()));
 if (wanted('load')) figures.push(...(await loadFigures(Number(values.seconds))));
 
 if (values.json)
@@ -122,4 +125,72 @@ function latencyFigures(kind: string, result: LoadResult): Figure[] {
     });
   }
   return figures;
+}
+
+/** The flags that `run` and `edge` start Node with. */
+function leanFlags(): string[] {
+  return readFileSync(join(root, 'targets', 'node.flags'), 'utf8')
+    .split('\n')
+    .filter(Boolean);
+}
+
+/** Runs one of the programs beside this one; what it prints is JSON. */
+async function measured<T>(name: string, flags: readonly string[]): Promise<T> {
+  const program = startProgram({
+    command: process.execPath,
+    args: [...flags, '--import', 'tsx', join(import.meta.dirname, name)],
+    cwd: root,
+  });
+  const status = await program.ended;
+  const last = program.lines.findLast((line) => /^[[{]/.test(line));
+  if (status !== 0 || last === undefined)
+    throw new Error(`${name} ended with ${status}:\n${program.lines.slice(-20).join('\n')}`);
+  return JSON.parse(last) as T;
+}
+
+const VARIANTS: readonly (readonly [name: string, flags: () => string[]])[] = [
+  ['plain node', () => []],
+  ['lean flags', leanFlags],
+];
+
+/** The largest size may cost so many times what the smallest does and still count as flat. */
+const FLAT = 1.5;
+
+async function scaleFigures(): Promise<Figure[]> {
+  const all: Figure[] = [];
+  for (const [variant, flags] of VARIANTS) {
+    say(`cost per change at 10 to 10,000 devices, ${variant}`);
+    const results = await measured<ScaleResult[]>('scale.ts', flags());
+    const [first] = results;
+    if (!first) continue;
+    for (const result of results)
+      all.push({
+        name: `reading to datagram, ${result.devices.toLocaleString('en')} devices, ${variant}`,
+        unit: 'µs',
+        ours: result.median,
+        base: { value: first.median, of: '10 devices' },
+        as: 'ratio',
+        ...(result === first ? {} : { goal: { atMost: FLAT } }),
+        note: `${Math.round(result.cpu)} µs CPU with answer`,
+      });
+  }
+  return all;
+}
+
+/** FACTS of npm `sip`: the parser that people take in Node when they want it fast. */
+async function parseFigures(): Promise<Figure[]> {
+  const all: Figure[] = [];
+  for (const [variant, flags] of VARIANTS) {
+    say(`parse rate, ${variant}`);
+    const { ours, sip } = await measured<{ ours: number; sip: number }>('parse.ts', flags());
+    all.push({
+      name: `messages parsed a CPU second, ${variant}`,
+      unit: '',
+      ours,
+      base: { value: sip, of: 'npm sip' },
+      as: 'ratio',
+      goal: { atLeast: 1 },
+    });
+  }
+  return all;
 }

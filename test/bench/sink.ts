@@ -9,6 +9,8 @@ export interface Sink {
   readonly counts: { readonly publications: number; readonly bytes: number; readonly requests: number };
   /** Hears each PUBLISH: its whole text and when it arrived (performance.now()). */
   onPublish(listener: (text: string, at: number) => void): void;
+  /** Hears the method of every request. */
+  onRequest(listener: (method: string) => void): void;
   close(): Promise<void>;
 }
 
@@ -21,6 +23,7 @@ export async function startSink(): Promise<Sink> {
   });
   const port = socket.address().port;
   const listeners: ((text: string, at: number) => void)[] = [];
+  const requestListeners: ((method: string) => void)[] = [];
   const counts = { publications: 0, bytes: 0, requests: 0 };
   let tags = 0;
 
@@ -60,6 +63,7 @@ export async function startSink(): Promise<Sink> {
     }
     counts.requests += 1;
     const method = text.slice(0, text.indexOf(' '));
+    for (const listener of requestListeners) listener(method);
     if (method === 'PUBLISH') {
       counts.publications += 1;
       counts.bytes += bytes.length;
@@ -84,6 +88,7 @@ export async function startSink(): Promise<Sink> {
     port,
     counts,
     onPublish: (listener) => void listeners.push(listener),
+    onRequest: (listener) => void requestListeners.push(listener),
     close: () => new Promise((resolve) => socket.close(() => resolve())),
   };
 }

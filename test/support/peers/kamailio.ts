@@ -6,6 +6,7 @@ import { answersOptions } from './answers-options.ts';
 import { freePort } from './free-port.ts';
 import { type KamailioSettings, kamailioConfig, TRACE } from './kamailio.cfg.ts';
 import { type Program, startProgram } from './program.ts';
+import { type Watched, watched } from './watched.ts';
 
 /** The name under which `needs` looks for it. */
 export const KAMAILIO = 'kamailio';
@@ -19,9 +20,8 @@ export interface Traced {
 export interface Kamailio {
   readonly port: number;
   readonly domain: string;
-  /** Requests since the start, oldest first; responses are not among them. */
-  readonly traced: readonly Traced[];
-  onTraced(listener: (traced: Traced) => void): () => void;
+  /** Requests since the start; responses are not among them. Its log may lag behind its answers. */
+  readonly traced: Watched<Traced>;
   readonly program: Program;
   stop(): Promise<void>;
   /** Ends it at once, as a power cut does, and forgets nothing: `start` with the same port and tables continues. */
@@ -84,8 +84,7 @@ export async function startKamailio(options: KamailioOptions = {}): Promise<Kama
     }),
   );
 
-  const traced: Traced[] = [];
-  const listeners = new Set<(traced: Traced) => void>();
+  const traced = watched<Traced>();
   const launch = async (): Promise<Program> => {
     const program = startProgram({
       command: KAMAILIO,
@@ -97,12 +96,10 @@ export async function startKamailio(options: KamailioOptions = {}): Promise<Kama
     program.onLine((line) => {
       const found = TRACE.exec(line);
       if (!found) return;
-      const one: Traced = {
+      traced.add({
         direction: found[1] === 'in' ? 'in' : 'out',
         text: Buffer.from(found[2] ?? '', 'hex').toString('utf8'),
-      };
-      traced.push(one);
-      for (const listener of [...listeners]) listener(one);
+      });
     });
     await Promise.race([
       answersOptions(port),
@@ -119,10 +116,6 @@ export async function startKamailio(options: KamailioOptions = {}): Promise<Kama
     port,
     domain,
     traced,
-    onTraced(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
     get program() {
       return program;
     },

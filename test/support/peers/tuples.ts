@@ -6,21 +6,28 @@ export interface Tuple {
   note: string;
 }
 
-/** By the readable part of the tuple id (`freezer-2m6k9` is under `freezer`), or the whole id when it has none. */
+/**
+ * By the readable part of the tuple id (`freezer-2m6k9` is under `freezer`), or the whole id when it has none. A cover
+ * (`freezer-2m6k9.c`), which stands in while publications change over, counts where the tuple itself is absent.
+ */
 export function tuplesOf(document: string): Map<string, Tuple> {
   const tuples = new Map<string, Tuple>();
+  const covers: [label: string, tuple: Tuple][] = [];
   for (const [, attributes = '', content = ''] of document.matchAll(
     /<(?:\w+:)?tuple\b([^>]*)>(.*?)<\/(?:\w+:)?tuple>/gs,
   )) {
     const id = /\bid="([^"]*)"/.exec(attributes)?.[1] ?? '';
     const basic = /<(?:\w+:)?basic>\s*(\w+)/.exec(content)?.[1];
-    const label = id.replace(/-[0-9a-z]{5}$/, '');
-    if (tuples.has(label)) throw new Error(`two tuples of ${label} in ${document}`);
-    tuples.set(label, {
+    const tuple: Tuple = {
       id,
       basic: basic === 'open' || basic === 'closed' ? basic : 'unknown',
       note: /<(?:\w+:)?note\b[^>]*>([^<]*)/.exec(content)?.[1]?.trim() ?? '',
-    });
+    };
+    const label = id.replace(/-[0-9a-z]{5}(\.c)?$/, '');
+    if (id.endsWith('.c')) covers.push([label, tuple]);
+    else if (tuples.has(label)) throw new Error(`two tuples of ${label} in ${document}`);
+    else tuples.set(label, tuple);
   }
+  for (const [label, tuple] of covers) if (!tuples.has(label)) tuples.set(label, tuple);
   return tuples;
 }
