@@ -31,7 +31,7 @@ interface Entry extends Timer {
 
 export function createWheel(clock: Clock, options: { readonly tick?: number } = {}): Wheel {
   const tick = options.tick ?? DEFAULT_TICK;
-  /** The first entry of each slot; slots that were never used take no memory. */
+  /** The first entry of each slot. */
   const slots: (Entry | undefined)[] = [];
   let size = 0;
   /** Ticks whose entries have run. */
@@ -83,8 +83,11 @@ export function createWheel(clock: Clock, options: { readonly tick?: number } = 
     done = Math.max(done, now);
     // In the order in which they fell due, whatever slot a long sleep left them in.
     due.sort((a, b) => a.due - b.due);
-    runAll(due);
-    arm();
+    try {
+      runAll(due);
+    } finally {
+      arm();
+    }
   };
 
   /** One that throws must not keep the others from running. */
