@@ -1,0 +1,62 @@
+import type { Clock } from '../base/clock.ts';
+import type { DeviceState, SignalState } from '../device/state.ts';
+import { deviceUrn, tupleId } from '../presence/ids.ts';
+import type { DevicePresence, SenmlRecord } from '../presence/model.ts';
+
+/** What the description of one device needs besides its state; the same for its whole life. */
+export interface Described {
+  /** Id of its tuple. */
+  readonly id: string;
+  readonly deviceId: string;
+  /** Where messages for it go: the presentity's own address (S12). */
+  readonly contact: string;
+  /** It is a presentity of its own, so its activity is the presentity's. */
+  readonly own: boolean;
+}
+
+/**
+ * The names by which a device goes in documents.
+ *
+ * @param aor the AOR under which it is published
+ */
+export function nameDevice(aor: string, device: string, own: boolean): Described {
+  return { id: tupleId(aor, device), deviceId: deviceUrn(aor, device), contact: aor, own };
+}
+
+/** A device's state as a presence document says it. Time stamps are left out while the wall clock is not set. */
+export function describe(clock: Clock, state: DeviceState, names: Described): DevicePresence {
+  const { id, deviceId, contact, own } = names;
+  const values = [...state.signals.values()].flatMap(describeSignal);
+  const wall = clock.wall();
+  return {
+    id,
+    deviceId,
+    contact,
+    name: state.name,
+    note: state.note,
+    ...(state.reach === 'reachable' && { basic: 'open' as const }),
+    ...(state.reach === 'unreachable' && { basic: 'closed' as const }),
+    ...(own && state.activity !== undefined && { activity: state.activity }),
+    ...(wall !== undefined && { timestamp: wall - (clock.now() - state.changedAt) }),
+    ...(values.length > 0 && { values }),
+  };
+}
+
+function describeSignal(signal: SignalState): SenmlRecord[] {
+  const { name, known, value, unit, time } = signal;
+  // What is not known is not told: a watcher cannot see how old a value is.
+  if (!known || value === undefined) return [];
+  const head = {
+    n: name,
+    ...(unit !== undefined && { u: unit }),
+    ...(time !== undefined && { t: Math.floor(time / 1_000) }),
+  };
+  switch (typeof value) {
+    case 'number':
+      return [{ ...head, v: value }];
+    case 'boolean':
+      return [{ ...head, vb: value }];
+    case 'string':
+      return [{ ...head, vs: value }];
+  }
+}

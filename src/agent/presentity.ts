@@ -1,0 +1,97 @@
+import {
+  createRegistration,
+  type DigestClient,
+  type EventDeps,
+  type Registration,
+  type RegistrationState,
+  type Way,
+} from 'tiny-sip';
+
+/**
+ * One user's two digest clients. A registrar challenges with 401 and a proxy with 407, and a client that knows both would
+ * put both into every request: a quarter of a kilobyte for nothing.
+ */
+export interface Credentials {
+  readonly registrar: DigestClient;
+  readonly proxy: DigestClient;
+}
+
+/** What one AOR needs of its account. */
+export interface PresentityOptions {
+  readonly aor: string;
+  readonly registrar: string;
+  readonly expires: number;
+  readonly instance: string;
+  readonly contactUser: string;
+  /** Absent: another AOR on the same flow does it. */
+  readonly keepAlive?:
+    | { readonly datagram: number; readonly stream: number; readonly pong: number }
+    | undefined;
+  readonly credentials?: Credentials | undefined;
+  /** The flow to the server; undefined while there is none. */
+  readonly flow: () => Way | undefined;
+  /** Values of Route for all requests but REGISTER, before those of Service-Route. */
+  readonly route: readonly string[];
+  /** The way of PUBLISH where it is another. */
+  readonly presenceWay?: Way | undefined;
+  readonly onState: (state: RegistrationState) => void;
+}
+
+/** One address of record at the server: its registration, and the ways of its other requests. */
+export interface Presentity {
+  readonly aor: string;
+  readonly contactUser: string;
+  readonly credentials: DigestClient | undefined;
+  readonly state: RegistrationState;
+  /** By which way requests go; undefined until the REGISTER was answered (S5). */
+  way(): Way | undefined;
+  /** The same for PUBLISH and its read-back. */
+  presenceWay(): Way | undefined;
+  /** Registers, or registers anew over a new flow. */
+  register(): void;
+  remove(): Promise<void>;
+  stop(): void;
+}
+
+export function createPresentity(deps: EventDeps, options: PresentityOptions): Presentity {
+  const { aor, credentials, contactUser } = options;
+  let started = false;
+  const registration: Registration = createRegistration(deps, {
+    aor,
+    registrar: options.registrar,
+    expires: Math.round(options.expires / 1_000),
+    // RFC 3608 §5: no Service-Route, and no Route at all, on REGISTER: it goes straight down the flow.
+    way: options.flow,
+    ...(credentials && { credentials: credentials.registrar }),
+    instance: options.instance,
+    regId: 1,
+    contactUser,
+    keepAlive: options.keepAlive ?? false,
+    onState: options.onState,
+  });
+
+  const way = (): Way | undefined => {
+    const { state } = registration;
+    const flow = options.flow();
+    if (state.kind !== 'registered' || !flow || state.flow !== flow.flow) return undefined;
+    return { ...flow, route: [...options.route, ...state.serviceRoute] };
+  };
+
+  return {
+    aor,
+    contactUser,
+    credentials: credentials?.proxy,
+    get state() {
+      return registration.state;
+    },
+    way,
+    presenceWay: () => (way() && options.presenceWay) ?? way(),
+    register() {
+      if (started) registration.refresh();
+      else registration.start();
+      started = true;
+    },
+    remove: () => registration.remove(),
+    stop: () => registration.stop(),
+  };
+}

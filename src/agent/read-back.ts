@@ -1,0 +1,85 @@
+import { createSubscription, type DigestClient, type EventDeps, type Way } from 'tiny-sip';
+import { asError } from '../base/errors.ts';
+import type { Presence } from '../presence/model.ts';
+import { PIDF_TYPE } from '../presence/namespaces.ts';
+import { readPresence } from '../presence/read.ts';
+
+/** What a watcher would see, or why that cannot be known. */
+export type ReadBack =
+  | { readonly kind: 'seen'; readonly presence: Presence }
+  /** The server does not show us our own presence, or not in a form that can be read. */
+  | { readonly kind: 'refused'; readonly why: string }
+  /** It did not answer in time, or the flow broke: ask again later. */
+  | { readonly kind: 'lost'; readonly why: string };
+
+export interface ReadBackOptions {
+  readonly aor: string;
+  readonly way: () => Way | undefined;
+  readonly credentials?: DigestClient | undefined;
+  readonly contactUser: string;
+}
+
+/** Milliseconds after which a fetch is given up. */
+const LIMIT = 10_000;
+
+/** Fetches the own presence once: a SUBSCRIBE with Expires 0 (RFC 6665 §4.4.3). Never rejects. */
+export function readBack(deps: EventDeps, options: ReadBackOptions): Promise<ReadBack> {
+  const { aor, way, credentials, contactUser } = options;
+  return new Promise((resolve) => {
+    let done = false;
+    let seen: ReadBack | undefined;
+    const finish = (result: ReadBack): void => {
+      if (done) return;
+      done = true;
+      timer.cancel();
+      subscription.stop();
+      resolve(result);
+    };
+    const subscription = createSubscription(deps, {
+      resource: aor,
+      from: aor,
+      accept: [PIDF_TYPE],
+      expires: 0,
+      way,
+      ...(credentials && { credentials }),
+      contactUser,
+      onNotify({ body, contentType, state }) {
+        // Pending, or polite block: the server will not tell.
+        if (body.length === 0) seen = { kind: 'refused', why: `a NOTIFY without a document (${state})` };
+        else if (contentType !== PIDF_TYPE) seen = { kind: 'refused', why: `a NOTIFY with ${contentType}` };
+        else {
+          try {
+            seen = { kind: 'seen', presence: readPresence(body) };
+          } catch (error) {
+            seen = { kind: 'refused', why: `a document that cannot be read: ${asError(error).message}` };
+          }
+        }
+        return undefined;
+      },
+      onState(state) {
+        switch (state.kind) {
+          case 'refused':
+            return finish({
+              kind: 'refused',
+              why: `${state.cause.status ?? ''} ${state.cause.reason}`.trim(),
+            });
+          case 'waiting':
+            return finish({ kind: 'lost', why: state.cause.reason });
+          case 'terminated':
+            return finish(
+              seen ?? { kind: 'lost', why: state.cause?.reason ?? `no NOTIFY (${state.reason})` },
+            );
+          case 'blocked':
+            return finish({ kind: 'lost', why: 'not registered' });
+          case 'idle':
+          case 'subscribing':
+          case 'pending':
+          case 'active':
+            return;
+        }
+      },
+    });
+    const timer = deps.clock.after(LIMIT, () => finish(seen ?? { kind: 'lost', why: 'no answer in time' }));
+    subscription.start();
+  });
+}
