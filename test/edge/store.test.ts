@@ -43,10 +43,10 @@ const subscription = (id: string, expiresAt: number): SubscriptionRecord => ({
   id,
   resource: 'sip:gw@test.local',
   watcher: 'sip:alice@test.local',
-  event: 'presence',
   accept: ['application/pidf+xml'],
+  eventParams: {},
+  origin: 'r d1 ',
   state: 'active',
-  expires: 600,
   expiresAt,
   dialog: {
     callId: 'd1',
