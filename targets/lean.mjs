@@ -66,8 +66,22 @@ const REPLACED = {
   'js-yaml': NOTHING,
 };
 
-/** serialport's parsers and its mock, which its index pulls in; the agent frames by itself. */
-const UNUSED_IN_SERIALPORT = /^@serialport\/(parser-|binding-mock)|^\.\/serialport-mock$/;
+/**
+ * Parts of libraries that their own index pulls in and nothing here calls: who asks, and for what.
+ * xmlbuilder2 is used to build fragments and to write them as XML, so its readers, its other writers and its callback
+ * builder go, and of the DOM below it the parser, the serialiser and the URL algorithms of `baseURI`.
+ */
+const UNUSED = [
+  {
+    by: /node_modules\/(serialport|@serialport)\//,
+    what: /^@serialport\/(parser-|binding-mock)|^\.\/serialport-mock$/,
+  },
+  { by: /xmlbuilder2\/lib\/writers\/index\.js/, what: /^\.\/(Map|Object|JSON|YAML)Writer$/ },
+  { by: /xmlbuilder2\/lib\/builder\//, what: /^\.\.\/readers$|CBWriter$/ },
+  { by: /xmlbuilder2\/lib\/builder\/index\.js/, what: /CB(Impl)?$/ },
+  { by: /@oozcitak\/dom\/lib\/index\.js/, what: /^\.\/(parser|serializer)$/ },
+  { by: /@oozcitak\/dom\//, what: /^@oozcitak\/url/ },
+];
 
 /** It looks for its driver from `__dirname`, which ES modules do not have; the loader above needs no folder. */
 const SERIALPORT_LOADER = /bindings-cpp\/dist\/serialport-bindings\.js$/;
@@ -78,9 +92,10 @@ export function lean() {
     name: 'lean',
     resolveId(source, importer) {
       if (source in REPLACED) return `\0lean:${source}`;
-      const bySerialport =
-        importer !== undefined && /node_modules\/(serialport|@serialport)\//.test(importer);
-      if (bySerialport && UNUSED_IN_SERIALPORT.test(source)) return '\0lean:ws';
+      const unused = UNUSED.some(
+        ({ by, what }) => importer !== undefined && by.test(importer) && what.test(source),
+      );
+      if (unused) return '\0lean:ws';
       return null;
     },
     transform(code, id) {

@@ -61,6 +61,6 @@ export interface CommandEvent extends At {
   type: 'command';
   from: string;
   text: string;
-  outcome: 'done' | 'refused' | 'failed' | 'ignored';
+  outcome: 'done' | 'refused' | 'failed' | 'unknown' | 'ignored';
   answer?: string;
 }

@@ -18,11 +18,13 @@ export interface Screen {
   close(): void;
 }
 
+/** Where a screen is drawn. */
 export interface Out {
-  write(text: string): unknown;
-  isTTY?: boolean | undefined;
-  columns?: number | undefined;
-  rows?: number | undefined;
+  out(text: string): void;
+  /** Whether it is a terminal. */
+  terminal: boolean;
+  columns(): number;
+  rows(): number;
 }
 
 const MARK: Record<Row['state'], string> = {
@@ -37,14 +39,14 @@ const TRAFFIC_LINES = 14;
 
 /** A live table with traffic below on a terminal; plain lines elsewhere. */
 export function createScreen(out: Out): Screen {
-  return out.isTTY ? createLiveScreen(out) : createLineScreen(out);
+  return out.terminal ? createLiveScreen(out) : createLineScreen(out);
 }
 
 function createLineScreen(out: Out): Screen {
   return {
     table: () => {},
-    line: (text) => void out.write(`${text}\n`),
-    say: (text) => void out.write(`${text}\n`),
+    line: (text) => out.out(`${text}\n`),
+    say: (text) => out.out(`${text}\n`),
     close: () => {},
   };
 }
@@ -53,11 +55,11 @@ function createLiveScreen(out: Out): Screen {
   const head: string[] = [];
   let traffic: string[] = [];
   let rows: readonly Row[] = [];
-  out.write('\x1b[?1049h\x1b[?25l');
+  out.out('\x1b[?1049h\x1b[?25l');
 
   const draw = (): void => {
-    const width = out.columns ?? 80;
-    const room = Math.max(3, Math.min(TRAFFIC_LINES, (out.rows ?? 40) - head.length - rows.length - 5));
+    const width = out.columns();
+    const room = Math.max(3, Math.min(TRAFFIC_LINES, out.rows() - head.length - rows.length - 5));
     const lines = [
       ...head,
       '',
@@ -67,7 +69,7 @@ function createLiveScreen(out: Out): Screen {
       `\x1b[1m  traffic\x1b[0m`,
       ...traffic.slice(-room).map((line) => fit(`  ${line}`, width)),
     ];
-    out.write(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join('\r\n')}\x1b[J`);
+    out.out(`\x1b[H${lines.map((line) => `${line}\x1b[K`).join('\r\n')}\x1b[J`);
   };
 
   return {
@@ -83,7 +85,7 @@ function createLiveScreen(out: Out): Screen {
       head.push(...text.split('\n'));
       draw();
     },
-    close: () => void out.write('\x1b[?25h\x1b[?1049l'),
+    close: () => out.out('\x1b[?25h\x1b[?1049l'),
   };
 }
 
