@@ -51,7 +51,7 @@ const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8'
 const source = new Map(files.map((file) => [file, readFileSync(join(root, 'src', file), 'utf8')]));
 
 const imports: Import[] = [...source].flatMap(([file, text]) =>
-  [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g)].map((match) => ({
+  [...text.matchAll(/(?<!['.\w])(?:from\s+|import\s+|import\s*\(\s*)'([^'\n]+)'/g)].map((match) => ({
     file,
     target: match[1] ?? '',
   })),

@@ -1,5 +1,5 @@
 import type { Random } from '../deps.ts';
-import type { Protocol } from '../transport/transport.ts';
+import type { Protocol } from '../message/protocol.ts';
 import type { NaptrRecord, SrvRecord } from './dns.ts';
 
 /**

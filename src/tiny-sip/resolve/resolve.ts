@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
 import type { Clock, Log, Random } from '../deps.ts';
 import { SipError, SipSyntaxError } from '../errors.ts';
+import type { Protocol } from '../message/protocol.ts';
 import { formatUri, parseUri, type SipUri } from '../message/uri.ts';
-import type { Protocol } from '../transport/transport.ts';
 import { createDnsCache, type DnsCacheOptions } from './cache.ts';
 import type { Dns } from './dns.ts';
 import { orderNaptr, orderSrv, type Service } from './order.ts';

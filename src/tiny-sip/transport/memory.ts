@@ -3,6 +3,7 @@ import { SipError } from '../errors.ts';
 import type { Limits } from '../message/limits.ts';
 import { parseMessage } from '../message/parse.ts';
 import { showAddress } from './address.ts';
+import { CloseListeners } from './close-listeners.ts';
 import type { Address, Flow, KeepAlive, Protocol, Receiver, Transport } from './transport.ts';
 
 /** What happens to one packet: the delays (ms) of its copies. [] loses it, [0, 0] doubles it. */
@@ -88,7 +89,7 @@ export function createMemoryNetwork(
     const id = nextId++;
     let state: 'open' | 'closed' = 'open';
     let why: Error | undefined;
-    let listeners: ((cause: Error | undefined) => void)[] = [];
+    const listeners = new CloseListeners();
     const named = { protocol, remote: showAddress(remote) };
 
     const drop = (cause: Error | undefined): void => {
@@ -97,9 +98,7 @@ export function createMemoryNetwork(
       why = cause;
       end.flows.delete(showAddress(remote));
       end.receiver.closed(flow, cause);
-      const calls = listeners;
-      listeners = [];
-      for (const call of calls) call(cause);
+      listeners.tell(cause);
     };
 
     const flow: MemoryFlow = {
@@ -127,17 +126,7 @@ export function createMemoryNetwork(
       },
       // Nothing on the way forgets a binding here.
       keepAlive: (_options: KeepAlive | undefined) => undefined,
-      onClose(listener) {
-        let wanted = true;
-        const call = (cause: Error | undefined): void => {
-          if (wanted) listener(cause);
-        };
-        if (state === 'closed') queueMicrotask(() => call(why));
-        else listeners.push(call);
-        return () => {
-          wanted = false;
-        };
-      },
+      onClose: (listener) => (state === 'closed' ? listeners.late(listener, why) : listeners.add(listener)),
       close(cause) {
         if (state === 'closed') return;
         drop(cause);

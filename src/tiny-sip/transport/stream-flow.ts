@@ -5,6 +5,7 @@ import type { Limits } from '../message/limits.ts';
 import type { ParseResult } from '../message/parse.ts';
 import type { Wheel } from '../wheel.ts';
 import { addressOf, showAddress } from './address.ts';
+import { CloseListeners } from './close-listeners.ts';
 import { createFramer, type Framer, type FrameSink } from './framer.ts';
 import type { Address, Flow, KeepAlive, Protocol } from './transport.ts';
 
@@ -36,8 +37,6 @@ export interface StreamRoom {
   sent(bytes: number): void;
 }
 
-type CloseListener = (cause: Error | undefined) => void;
-
 /** One connection. A class, since a stack may hold ten thousand of them. */
 export class StreamFlow implements Flow, FrameSink {
   readonly id: number;
@@ -51,7 +50,7 @@ export class StreamFlow implements Flow, FrameSink {
   private readonly room: StreamRoom;
   private readonly socket: Socket;
   private readonly framer: Framer;
-  private listeners: CloseListener[] = [];
+  private readonly listeners = new CloseListeners();
   private waiting: { resolve: () => void; reject: (cause: Error) => void }[] = [];
   /** When bytes last went either way. */
   private active: number;
@@ -128,17 +127,8 @@ export class StreamFlow implements Flow, FrameSink {
     if (options !== undefined && this.state !== 'closed') this.planPing(options);
   }
 
-  onClose(listener: CloseListener): () => void {
-    let wanted = true;
-    const call: CloseListener = (cause) => {
-      if (wanted) listener(cause);
-    };
-    if (this.state === 'closed') queueMicrotask(() => call(this.cause));
-    else this.listeners.push(call);
-    return () => {
-      wanted = false;
-      this.listeners = this.listeners.filter((one) => one !== call);
-    };
+  onClose(listener: (cause: Error | undefined) => void): () => void {
+    return this.state === 'closed' ? this.listeners.late(listener, this.cause) : this.listeners.add(listener);
   }
 
   close(cause?: Error): void {
@@ -238,9 +228,12 @@ export class StreamFlow implements Flow, FrameSink {
       if (this.state === 'connecting') this.planPing(keep);
       return;
     }
-    this.pongTimer = this.room.wheel.after(keep.pong, () =>
-      this.close(new SipError('FLOW_SILENT', { ...this.named, seconds: keep.pong / 1_000 })),
-    );
+    const { pong } = keep;
+    if (pong === undefined) this.planPing(keep);
+    else
+      this.pongTimer = this.room.wheel.after(pong, () =>
+        this.close(new SipError('FLOW_SILENT', { ...this.named, seconds: pong / 1_000 })),
+      );
     this.active = this.room.clock.now();
     this.socket.write(PING);
   }
@@ -255,7 +248,7 @@ export class StreamFlow implements Flow, FrameSink {
     this.cause = why ?? (connecting ? this.gone() : undefined);
     for (const { reject } of this.waiting.splice(0)) reject(this.cause ?? this.gone());
     this.room.closed(this, why);
-    for (const listener of this.listeners.splice(0)) listener(why);
+    this.listeners.tell(why);
   }
 
   private get shown(): string {

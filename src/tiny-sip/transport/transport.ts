@@ -1,6 +1,7 @@
 import type { ParseResult } from '../message/parse.ts';
+import type { Protocol } from '../message/protocol.ts';
 
-export type Protocol = 'udp' | 'tcp' | 'tls' | 'memory';
+export type { Protocol } from '../message/protocol.ts';
 
 export interface Address {
   /** An IP literal, IPv6 without brackets; a name in a memory network. */
@@ -11,8 +12,11 @@ export interface Address {
 export interface KeepAlive {
   /** Milliseconds between pings. RFC 5626 §4.4.1: 80–100 % of it, at random, is used on streams. */
   readonly interval: number;
-  /** Milliseconds to wait for the pong on streams before the flow counts as dead (10 s in RFC 5626). */
-  readonly pong: number;
+  /**
+   * Milliseconds to wait for the pong on streams before the flow counts as dead (10 s in RFC 5626). Undefined keeps
+   * pinging and never judges: for servers that know no pong.
+   */
+  readonly pong?: number | undefined;
 }
 
 export interface Flow {

@@ -6,6 +6,7 @@ import type { Limits } from '../message/limits.ts';
 import { type ParseResult, parseMessage } from '../message/parse.ts';
 import { createWheel, type Wheel } from '../wheel.ts';
 import { addressOf, plainHost, showAddress } from './address.ts';
+import { CloseListeners } from './close-listeners.ts';
 import type { Address, Flow, KeepAlive, Receiver, Transport } from './transport.ts';
 
 export interface UdpOptions {
@@ -181,8 +182,6 @@ interface UdpRoom {
   closed(flow: UdpFlow, cause: Error | undefined): void;
 }
 
-type CloseListener = (cause: Error | undefined) => void;
-
 /** A class, since a stack may hold ten thousand of them. */
 class UdpFlow implements Flow {
   readonly id: number;
@@ -195,7 +194,7 @@ class UdpFlow implements Flow {
   private seen: Address | undefined = undefined;
   private seenAt = 0;
   private cause: Error | undefined = undefined;
-  private listeners: CloseListener[] | undefined = undefined;
+  private readonly listeners = new CloseListeners();
   private pinger: Timer | undefined = undefined;
 
   constructor(room: UdpRoom, id: number, remote: Address, opened: boolean) {
@@ -219,7 +218,7 @@ class UdpFlow implements Flow {
 
   /** Whether somebody relies on this very object. */
   get held(): boolean {
-    return this.pinger !== undefined || this.listeners !== undefined;
+    return this.pinger !== undefined || this.listeners.any;
   }
 
   async ready(): Promise<void> {
@@ -247,19 +246,8 @@ class UdpFlow implements Flow {
     });
   }
 
-  onClose(listener: CloseListener): () => void {
-    let wanted = true;
-    const call: CloseListener = (cause) => {
-      if (wanted) listener(cause);
-    };
-    if (this.state === 'closed') queueMicrotask(() => call(this.cause));
-    else if (this.listeners === undefined) this.listeners = [call];
-    else this.listeners.push(call);
-    return () => {
-      wanted = false;
-      const left = this.listeners?.filter((one) => one !== call);
-      this.listeners = left?.length === 0 ? undefined : left;
-    };
+  onClose(listener: (cause: Error | undefined) => void): () => void {
+    return this.state === 'closed' ? this.listeners.late(listener, this.cause) : this.listeners.add(listener);
   }
 
   close(cause?: Error): void {
@@ -269,9 +257,7 @@ class UdpFlow implements Flow {
     this.pinger?.cancel();
     this.pinger = undefined;
     this.room.closed(this, cause);
-    const listeners = this.listeners ?? [];
-    this.listeners = undefined;
-    for (const listener of listeners) listener(cause);
+    this.listeners.tell(cause);
   }
 
   private gone(): SipError {

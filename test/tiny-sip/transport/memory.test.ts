@@ -123,3 +123,18 @@ test('an address can be had once; after stop it is free, and flows of a stopped 
   await twin.start(createRecorder());
   assert.is(a.connect(B).state, 'closed');
 });
+
+test('S41: who listens for the close and leaves is forgotten; ten thousand of them cost no search', async () => {
+  const { a, b } = network();
+  await a.start(createRecorder());
+  await b.start(createRecorder());
+  const flow = a.connect(B);
+  let told = 0;
+  const leaves = Array.from({ length: 10_000 }, () => flow.onClose(() => (told += 1)));
+  for (const leave of leaves.slice(1).reverse()) leave();
+  let leaveOther: (() => void) | undefined;
+  flow.onClose(() => leaveOther?.());
+  leaveOther = flow.onClose(() => (told += 100));
+  flow.close();
+  assert.is(told, 1, 'one that leaves while the others are told is not told');
+});

@@ -218,6 +218,23 @@ test('S30: a peer that does not answer within 10 s is dead, in less than 40 s', 
   assert.is(clock.pending(), 0);
 });
 
+test('without a pong limit a silent peer is pinged on and never judged', async () => {
+  const { transport, clock } = create({ listen: false });
+  await transport.start(createRecorder());
+  let pings = '';
+  const { at } = await listen((socket) =>
+    socket.on('data', (chunk) => {
+      pings += chunk.toString();
+    }),
+  );
+  const flow = transport.connect(at);
+  await flow.ready();
+  flow.keepAlive({ interval: 30_000 });
+  await clock.advance(121_000);
+  await eventually(() => pings.length >= 16, 'four pings');
+  assert.is(flow.state, 'open');
+});
+
 test('idle connections are closed; those on which something moves are not', async () => {
   const { transport, clock } = create({ idle: 60_000 });
   const seen = createRecorder();
