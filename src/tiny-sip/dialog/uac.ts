@@ -140,23 +140,33 @@ export function createUac(deps: UacDeps): Uac {
     const key = `${host} ${port}`;
     if ((refusals.get(key) ?? Number.NEGATIVE_INFINITY) > deps.clock.now())
       return transact(request, flow, options);
+    const stream = await tcp(host, port, request.method);
+    if (stream !== undefined) {
+      // A copy, since this try leaves its Via behind.
+      const outcome = await transact(request.copy(), stream, options);
+      if (!(outcome.kind === 'failed' && wasRefused(outcome.error))) return outcome;
+    }
+    deps.log.warn('too long for a datagram, and tcp is refused: sent by udp all the same', {
+      to: `${host}:${port}`,
+      method: request.method,
+    });
+    refusals.set(key, deps.clock.now() + refusalLife);
+    for (const oldest of refusals.keys()) {
+      if (refusals.size <= refusalsKept) break;
+      refusals.delete(oldest);
+    }
+    return transact(request, flow, options);
+  };
+
+  /** An open connection to that address, if it can be had soon. */
+  const tcp = async (host: string, port: number, method: string): Promise<Flow | undefined> => {
     try {
       const stream = deps.flow({ protocol: 'tcp', host, port, name: host });
       await within(deps.clock, tcpPatience, stream.ready());
-      refusals.delete(key);
-      return await transact(request, stream, options);
+      return stream;
     } catch (error) {
-      deps.log.warn('too long for a datagram, and tcp is refused: sent by udp all the same', {
-        to: `${host}:${port}`,
-        method: request.method,
-        cause: error instanceof Error ? error.message : String(error),
-      });
-      refusals.set(key, deps.clock.now() + refusalLife);
-      for (const oldest of refusals.keys()) {
-        if (refusals.size <= refusalsKept) break;
-        refusals.delete(oldest);
-      }
-      return transact(request, flow, options);
+      deps.log.debug('no tcp for a long request', { method, cause: String(error) });
+      return undefined;
     }
   };
 
@@ -249,6 +259,11 @@ export function createUac(deps: UacDeps): Uac {
 
 function abandoned(signal: AbortSignal | undefined): Error {
   return new SipError('ABANDONED', { cause: signal?.reason ?? 'aborted' });
+}
+
+/** Nothing was delivered: the connection never stood. */
+function wasRefused(error: Error): boolean {
+  return error instanceof SipError && error.code === 'SIP_FLOW_REFUSED';
 }
 
 /** Rejects when `promise` has not settled in time. */
