@@ -13,7 +13,9 @@ import {
   DIFF_PREFIX,
   declareDevice,
   declareSenml,
+  type Rendered,
   recordAttributes,
+  render,
   renderActivity,
   renderDevice,
   renderPerson,
@@ -32,13 +34,6 @@ export interface DeviceChange {
   readonly moved?: boolean;
   /** The elements of `after` as rendered before, so that they need not be rendered again. */
   readonly rendered?: (() => Rendered) | undefined;
-}
-
-/** The elements of one device. */
-export interface Rendered {
-  readonly tuple: string;
-  /** Device and person elements; they stand behind all tuples. */
-  readonly rest: string;
 }
 
 /** Namespaces that the content of an operation takes from the root of the diff. */
@@ -101,11 +96,6 @@ export function writeDiff(
   return operations.length === 0 ? undefined : frame(entity, operations, version);
 }
 
-/** The elements of one device, newly rendered. */
-export function render(device: DevicePresence): Rendered {
-  return { tuple: renderTuple(device), rest: renderDevice(device) + renderPerson(device) };
-}
-
 function frame(entity: string, operations: readonly Operation[], version: number | undefined): string {
   const needs = (key: keyof Needs): boolean => operations.some((one) => one.needs?.[key] === true);
   // Where content is in PIDF's namespace that one is the default, else the diff's own: whichever saves bytes.
@@ -152,10 +142,12 @@ function changed(
   return [...tuple, ...deviceOperations(before, after), ...personOperations(before, after)];
 }
 
-/** Several small operations, or the one that replaces the whole, whichever is shorter; one small one always is. */
+/**
+ * Several small operations, or the one that replaces the whole, whichever is shorter. As long as they bring no elements
+ * the small ones practically always are, and the whole need not be rendered.
+ */
 function shorter(small: Operation[], whole: () => Operation): Operation[] {
-  const structural = small.some((one) => one.needs !== undefined);
-  if (small.length === 0 || (small.length === 1 && !structural)) return small;
+  if (small.every((one) => one.needs === undefined)) return small;
   const other = whole();
   const length = small.reduce((sum, one) => sum + write(one).length, 0);
   return length <= write(other).length ? small : [other];

@@ -1,8 +1,8 @@
-import { type DeviceChange, type Rendered, render, writeDiff } from './diff.ts';
+import { type DeviceChange, writeDiff } from './diff.ts';
 import { presenceErrors } from './errors.ts';
 import { type Detail, type DevicePresence, normalise, sameDevice } from './model.ts';
 import { PIDF_DIFF_TYPE, PIDF_TYPE } from './namespaces.ts';
-import { type Extensions, extensionsOf, pidfFrame, pidfFullFrame } from './render.ts';
+import { type Extensions, extensionsOf, pidfFrame, pidfFullFrame, type Rendered, render } from './render.ts';
 
 /** What a document is about. */
 export interface DocumentOptions {

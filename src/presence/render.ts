@@ -28,58 +28,71 @@ const ACTIVITIES: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-/**
- * The tuple of a device. The order of its children is the schema's (RFC 3863 §4.4): status, extensions, contact, note,
- * timestamp.
- */
+/** The elements of one device. */
+export interface Rendered {
+  readonly tuple: string;
+  /** Device and person elements; they stand behind all tuples. */
+  readonly rest: string;
+}
+
+/** All elements of a device, newly rendered. */
+export function render(device: DevicePresence): Rendered {
+  // One fragment for all of them: making it costs more than an element in it.
+  const root = fragment();
+  const tuple = addTuple(root, device).toString();
+  const rest = device.deviceId === undefined ? '' : addDevice(root, device, device.deviceId).toString();
+  return { tuple, rest: device.activity === undefined ? rest : rest + renderPerson(device) };
+}
+
+/** Text of the one node that `add` adds. */
+function alone(add: (parent: Builder) => Builder): string {
+  return add(fragment()).toString();
+}
+
+/** The tuple of a device. */
 export function renderTuple(device: DevicePresence): string {
-  const root = fragment();
-  const tuple = root.ele('tuple', { id: device.id });
-  status(tuple.ele('status'), device);
-  if (device.deviceId !== undefined) tuple.ele(`${DEVICE_PREFIX}:deviceID`).txt(device.deviceId);
-  if (device.contact !== undefined) tuple.ele('contact').txt(device.contact);
-  if (device.note !== undefined) tuple.ele('note').txt(device.note);
-  if (device.timestamp !== undefined) tuple.ele('timestamp').txt(formatTime(device.timestamp));
-  return root.toString();
-}
-
-/** What stands in `<status>`. */
-export function renderStatus(device: DevicePresence): string {
-  const root = fragment();
-  status(root, device);
-  return root.toString();
-}
-
-function status(parent: Builder, device: DevicePresence): void {
-  if (device.basic !== undefined) parent.ele('basic').txt(device.basic);
-  else parent.ele('unknown', { xmlns: STATUS_NS });
-}
-
-/** One child of a tuple that holds text. */
-export function renderText(name: 'contact' | 'note' | 'timestamp' | 'deviceID', text: string): string {
-  const root = fragment();
-  root.ele(name === 'deviceID' ? `${DEVICE_PREFIX}:deviceID` : name).txt(text);
-  return root.toString();
+  return alone((parent) => addTuple(parent, device));
 }
 
 /** The device element (RFC 4479): values, deviceID, the device's name as its note. Empty without a deviceID. */
 export function renderDevice(device: DevicePresence): string {
-  if (device.deviceId === undefined) return '';
-  const root = fragment();
-  const element = root.ele(`${DEVICE_PREFIX}:device`, { id: deviceElementId(device.id) });
-  // Resolved SenML records (RFC 8428 §4.6), which need no pack around them. Their names are relative to the device: its
-  // deviceID stands right behind them.
-  for (const record of device.values ?? []) element.ele(`${SENML_PREFIX}:senml`, recordAttributes(record));
-  element.ele(`${DEVICE_PREFIX}:deviceID`).txt(device.deviceId);
-  if (device.name !== undefined) element.ele(`${DEVICE_PREFIX}:note`).txt(device.name);
-  return root.toString();
+  const { deviceId } = device;
+  return deviceId === undefined ? '' : alone((parent) => addDevice(parent, device, deviceId));
+}
+
+/**
+ * The person element of a device with its own AOR (RFC 4479, RFC 4480). Empty without an activity. There is one at
+ * most, so its namespaces are declared where they are used.
+ */
+export function renderPerson(device: DevicePresence): string {
+  const { activity } = device;
+  if (activity === undefined) return '';
+  return alone((parent) => {
+    const person = parent.ele('person', { xmlns: DATA_MODEL_NS, id: personElementId(device.id) });
+    addActivity(person.ele('activities', { xmlns: RPID_NS }), activity, {});
+    return person;
+  });
+}
+
+/** What stands in `<status>`. */
+export function renderStatus(device: DevicePresence): string {
+  return alone((parent) => addStatus(parent, device));
+}
+
+/** One child of a tuple that holds text. */
+export function renderText(name: 'contact' | 'note' | 'timestamp' | 'deviceID', text: string): string {
+  const qualified = name === 'deviceID' ? `${DEVICE_PREFIX}:deviceID` : name;
+  return alone((parent) => parent.ele(qualified).txt(text).up());
 }
 
 /** One SenML record. */
 export function renderRecord(record: SenmlRecord): string {
-  const root = fragment();
-  root.ele(`${SENML_PREFIX}:senml`, recordAttributes(record));
-  return root.toString();
+  return alone((parent) => parent.ele(`${SENML_PREFIX}:senml`, recordAttributes(record)));
+}
+
+/** One activity on its own, with its namespace. */
+export function renderActivity(name: string): string {
+  return alone((parent) => addActivity(parent, name, { xmlns: RPID_NS }));
 }
 
 /** The attributes of a SenML record, in the order in which they are written. */
@@ -93,28 +106,35 @@ export function recordAttributes(record: SenmlRecord): Record<string, string> {
   return attributes;
 }
 
-/**
- * The person element of a device with its own AOR (RFC 4479, RFC 4480). Empty without an activity. There is one at
- * most, so its namespaces are declared where they are used.
- */
-export function renderPerson(device: DevicePresence): string {
-  if (device.activity === undefined) return '';
-  const root = fragment();
-  const person = root.ele('person', { xmlns: DATA_MODEL_NS, id: personElementId(device.id) });
-  activity(person.ele('activities', { xmlns: RPID_NS }), device.activity, {});
-  return root.toString();
+/** The order of the children is the schema's (RFC 3863 §4.4): status, extensions, contact, note, timestamp. */
+function addTuple(parent: Builder, device: DevicePresence): Builder {
+  const tuple = parent.ele('tuple', { id: device.id });
+  addStatus(tuple.ele('status'), device);
+  if (device.deviceId !== undefined) tuple.ele(`${DEVICE_PREFIX}:deviceID`).txt(device.deviceId);
+  if (device.contact !== undefined) tuple.ele('contact').txt(device.contact);
+  if (device.note !== undefined) tuple.ele('note').txt(device.note);
+  if (device.timestamp !== undefined) tuple.ele('timestamp').txt(formatTime(device.timestamp));
+  return tuple;
 }
 
-/** One activity on its own, with its namespace. */
-export function renderActivity(name: string): string {
-  const root = fragment();
-  activity(root, name, { xmlns: RPID_NS });
-  return root.toString();
+function addStatus(parent: Builder, { basic }: DevicePresence): Builder {
+  if (basic === undefined) return parent.ele('unknown', { xmlns: STATUS_NS });
+  return parent.ele('basic').txt(basic).up();
 }
 
-function activity(parent: Builder, name: string, attributes: Record<string, string>): void {
-  if (ACTIVITIES.has(name)) parent.ele(name, attributes);
-  else parent.ele('other', attributes).txt(name);
+function addDevice(parent: Builder, device: DevicePresence, deviceId: string): Builder {
+  const element = parent.ele(`${DEVICE_PREFIX}:device`, { id: deviceElementId(device.id) });
+  // Resolved SenML records (RFC 8428 §4.6), which need no pack around them. Their names are relative to the device: its
+  // deviceID stands right behind them.
+  for (const record of device.values ?? []) element.ele(`${SENML_PREFIX}:senml`, recordAttributes(record));
+  element.ele(`${DEVICE_PREFIX}:deviceID`).txt(deviceId);
+  if (device.name !== undefined) element.ele(`${DEVICE_PREFIX}:note`).txt(device.name);
+  return element;
+}
+
+function addActivity(parent: Builder, name: string, attributes: Record<string, string>): Builder {
+  if (ACTIVITIES.has(name)) return parent.ele(name, attributes);
+  return parent.ele('other', attributes).txt(name).up();
 }
 
 /** Extensions that a document makes use of. */

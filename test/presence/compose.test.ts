@@ -205,11 +205,11 @@ test('whatever is published and withdrawn, each id is there once and as last sai
         if (emitted.length < 800) emitted.push(text, composition.text(pending.values()));
       }
     }),
-    { seed: 3903, numRuns: 150 },
+    { seed: 3903, numRuns: 100 },
   );
 });
 
 test.needs([XMLLINT], 'composed documents validate against the schemas', async () => {
-  assert.ok(emitted.length > 300);
+  assert.ok(emitted.length > 200);
   assert.equal(await xmllint(emitted), []);
 });

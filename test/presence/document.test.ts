@@ -182,7 +182,7 @@ test('what is written is read as it was', () => {
       assert.ok(samePresence([wanted], read), `${JSON.stringify(wanted)} ${JSON.stringify(read.devices)}`);
       if (seen.length < 600) seen.push(document.full().content, document.pidfFull(7).content);
     }),
-    { seed: 3863, numRuns: 1500 },
+    { seed: 3863, numRuns: 700 },
   );
 });
 
