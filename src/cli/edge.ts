@@ -42,9 +42,10 @@ export const edge = defineVerb({
     const { createEdgeOnly } = await import('../daemon/edge-only.ts');
     const service = createEdgeOnly({ clock, random, log, files, version }, options);
     return serve(surroundings, service, abort, log, () => {
-      const listen = service.addresses();
-      if (values.json) io.out(JSON.stringify({ listen, domains: options.domains, pid: process.pid }));
-      else log.info('edge is up', { listen: listen.join(','), domain: options.domains.join(','), version });
+      // With port 0 only the program knows where it listens; whoever started it may read that here.
+      if (values.json) {
+        io.out(JSON.stringify({ listen: service.addresses(), domains: options.domains, pid: process.pid }));
+      }
     });
   },
 });

@@ -67,7 +67,10 @@ export const watch = defineVerb({
         timer?.cancel();
         // The server is told, but a server that does not answer is not waited for.
         const impatient = new Promise<void>((done) => clock.after(GOODBYE, done));
-        void Promise.race([subscription.unsubscribe(), impatient]).then(() => resolve(error));
+        void Promise.race([subscription.unsubscribe(), impatient]).then(() => {
+          subscription.stop();
+          resolve(error);
+        });
       };
       const timer =
         seconds === undefined
