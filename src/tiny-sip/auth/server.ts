@@ -135,6 +135,8 @@ export function createDigestServer(
     const cnonce = params.get('cnonce') ?? '';
     if (name === undefined || nonce === undefined || uri === undefined || response === undefined)
       return refuse(400, 'Incomplete Credentials', 'malformed');
+    // RFC 8760 §2.7: a client that has not been challenged yet may send empty ones.
+    if (nonce === '' || response === '') return challenge(proxy, 'none');
     if (
       qop !== undefined &&
       ((qop !== 'auth' && qop !== 'auth-int') || !/^[0-9a-f]{8}$/i.test(nc) || !cnonce)

@@ -1,0 +1,328 @@
+import {
+  createDigestClient,
+  createDigestServer,
+  createRequest,
+  createResponse,
+  type DigestServerOptions,
+  hashPassword,
+  parseChallenge,
+  type SipRequest,
+} from 'tiny-sip';
+import * as assert from 'uvu/assert';
+import { createFakeClock } from '../../support/fake-clock.ts';
+import { createFakeRandom } from '../../support/fake-random.ts';
+import { suite } from '../../support/harness.ts';
+
+const test = suite('tiny-sip digest server');
+
+function scene(options: Partial<DigestServerOptions> = {}) {
+  const clock = createFakeClock();
+  const server = createDigestServer(
+    { clock, random: createFakeRandom(1) },
+    {
+      realm: 'example.com',
+      lookup: (user) => (user === 'alice' ? { password: 'secret' } : undefined),
+      ...options,
+    },
+  );
+  const client = (password = 'secret', username = 'alice') =>
+    createDigestClient({ random: createFakeRandom(2) }, { username, password });
+  return { clock, server, client };
+}
+
+const request = (uri = 'sip:example.com', body = ''): SipRequest =>
+  createRequest({
+    method: 'REGISTER',
+    uri,
+    headers: {
+      Via: 'SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKa',
+      From: '<sip:alice@example.com>;tag=1',
+      To: '<sip:alice@example.com>',
+      'Call-ID': 'c',
+      CSeq: '1 REGISTER',
+    },
+    body,
+  });
+
+type Scene = ReturnType<typeof scene>;
+
+/** One request of a client: the verdict without, and the one after its answer. */
+function attempt(
+  { server }: Scene,
+  round: ReturnType<ReturnType<Scene['client']>['begin']>,
+  one = request(),
+) {
+  round.authorize(one);
+  const verdict = server.check(one, { source: '10.0.0.1' });
+  if (!verdict.ok && verdict.status === 401)
+    return {
+      verdict,
+      more: round.challenged(createResponse(one, 401, { headers: verdict.headers, toTag: 't' })),
+    };
+  return { verdict, more: false };
+}
+
+test('challenges with SHA-256 first and MD5 second, each with qop and realm', () => {
+  const { server } = scene();
+  const verdict = server.check(request());
+  assert.is(verdict.ok, false);
+  if (verdict.ok) return;
+  assert.is(verdict.status, 401);
+  assert.is(verdict.cause, 'none');
+  const challenges = (verdict.headers['WWW-Authenticate'] ?? []).map((line) => parseChallenge(line).params);
+  assert.equal(
+    challenges.map((one) => [one.get('algorithm'), one.get('qop'), one.get('realm'), one.has('stale')]),
+    [
+      ['SHA-256', 'auth', 'example.com', false],
+      ['MD5', 'auth', 'example.com', false],
+    ],
+  );
+});
+
+test('client and server agree: every algorithm, qop, password or hash, proxy or server', () => {
+  for (const algorithm of ['MD5', 'SHA-256', 'SHA-512-256'] as const)
+    for (const integrity of [false, true])
+      for (const proxy of [false, true])
+        for (const hashed of [false, true]) {
+          const one = scene({
+            algorithms: [algorithm],
+            integrity,
+            lookup: () =>
+              hashed
+                ? { ha1: { [algorithm]: hashPassword(algorithm, 'alice', 'example.com', 'secret') } }
+                : { password: 'secret' },
+          });
+          const round = one.client().begin();
+          const first = request();
+          const refused = one.server.check(first, { proxy });
+          assert.is(refused.ok, false);
+          if (refused.ok) return;
+          assert.is(refused.status, proxy ? 407 : 401);
+          round.challenged(createResponse(first, refused.status, { headers: refused.headers, toTag: 't' }));
+          const second = request('sip:example.com', 'body');
+          round.authorize(second);
+          const verdict = one.server.check(second, { proxy });
+          assert.is(verdict.ok && verdict.user, 'alice', `${algorithm} ${integrity} ${proxy} ${hashed}`);
+        }
+});
+
+test('the cached nonce serves further requests without a challenge', () => {
+  const one = scene();
+  const client = one.client();
+  const first = client.begin();
+  assert.is(attempt(one, first).more, true);
+  assert.is(attempt(one, first).verdict.ok, true);
+  for (let n = 0; n < 50; n += 1) assert.is(attempt(one, client.begin()).verdict.ok, true);
+  assert.is(one.server.counts().nonces, 1);
+});
+
+test('a replayed request is refused, and challenged anew as stale', () => {
+  const one = scene();
+  const round = one.client().begin();
+  attempt(one, round);
+  const signed = request();
+  round.authorize(signed);
+  assert.is(one.server.check(signed).ok, true);
+  const again = one.server.check(signed);
+  assert.is(!again.ok && again.cause, 'replay');
+  assert.is(!again.ok && again.status, 401);
+  assert.match(!again.ok ? (again.headers['WWW-Authenticate']?.[0] ?? '') : '', /stale=true/);
+});
+
+test('requests may overtake each other by up to 31 counts, each of them once', () => {
+  const one = scene();
+  const round = one.client().begin();
+  attempt(one, round);
+  const signed = Array.from({ length: 40 }, () => {
+    const next = request();
+    round.authorize(next);
+    return next;
+  });
+  const check = (n: number) => {
+    const next = signed[n];
+    return next !== undefined && one.server.check(next).ok;
+  };
+  assert.is(check(39), true);
+  assert.is(check(38), true);
+  assert.is(check(38), false);
+  assert.is(check(8), true, '31 behind');
+  assert.is(check(8), false);
+  assert.is(check(7), false, '32 behind');
+});
+
+test('a nonce grows old: challenged as stale, and the right password need not be asked for again', async () => {
+  const one = scene({ nonceLife: 10_000 });
+  const client = one.client();
+  const first = client.begin();
+  attempt(one, first);
+  assert.is(attempt(one, first).verdict.ok, true);
+  await one.clock.advance(10_001);
+  const later = client.begin();
+  const { verdict, more } = attempt(one, later);
+  assert.is(!verdict.ok && verdict.cause, 'stale');
+  assert.is(more, true);
+  assert.is(attempt(one, later).verdict.ok, true);
+});
+
+test('a nonce near its end is followed by nextnonce', async () => {
+  const one = scene({ nonceLife: 10_000 });
+  const client = one.client();
+  const round = client.begin();
+  attempt(one, round);
+  await one.clock.advance(8_000);
+  const signed = request();
+  round.authorize(signed);
+  const verdict = one.server.check(signed);
+  assert.is(verdict.ok, true);
+  if (!verdict.ok) return;
+  assert.match(verdict.headers['Authentication-Info']?.[0] ?? '', /^nextnonce="/);
+  round.learn(createResponse(signed, 200, { headers: verdict.headers, toTag: 't' }));
+  await one.clock.advance(5_000);
+  assert.is(attempt(one, client.begin()).verdict.ok, true, 'the old nonce would be stale by now');
+});
+
+test('nonces of another realm, of before a restart, or made up are stale or wrong, never good', () => {
+  const one = scene();
+  const other = createDigestServer(
+    { clock: one.clock, random: createFakeRandom(99) },
+    { realm: 'example.com', lookup: () => ({ password: 'secret' }) },
+  );
+  const client = one.client();
+  const round = client.begin();
+  attempt(one, round);
+  const signed = request();
+  round.authorize(signed);
+  const verdict = other.check(signed);
+  assert.is(!verdict.ok && verdict.cause, 'stale');
+  const forged = request();
+  forged.set(
+    'Authorization',
+    (signed.get('Authorization') ?? '').replace(/nonce="[^"]*"/, 'nonce="made.up.nonce"'),
+  );
+  assert.is(one.server.check(forged).ok, false);
+});
+
+test('wrong password and unknown user look the same, and too many of them are not looked at', async () => {
+  const one = scene({ failures: 3, failureWindow: 60_000 });
+  const verdicts = (client: ReturnType<Scene['client']>) => {
+    const round = client.begin();
+    attempt(one, round);
+    return attempt(one, round).verdict;
+  };
+  for (const client of [one.client('wrong'), one.client('secret', 'mallory')]) {
+    const verdict = verdicts(client);
+    assert.is(!verdict.ok && verdict.cause, 'wrong');
+    assert.is(!verdict.ok && verdict.status, 401);
+  }
+  verdicts(one.client('wrong'));
+  verdicts(one.client('wrong'));
+  const limited = verdicts(one.client('secret'));
+  assert.is(!limited.ok && limited.cause, 'limited', 'even the right password');
+  assert.is(!limited.ok && limited.status, 403);
+  await one.clock.advance(60_001);
+  assert.is(verdicts(one.client('secret')).ok, true);
+});
+
+test('failures are counted per user and source', () => {
+  const one = scene({ failures: 1 });
+  const bad = one.client('wrong').begin();
+  attempt(one, bad);
+  attempt(one, bad);
+  const good = one.client().begin();
+  const first = request();
+  const challenge = one.server.check(first, { source: '10.0.0.2' });
+  assert.is(challenge.ok, false);
+  if (challenge.ok) return;
+  good.challenged(createResponse(first, 401, { headers: challenge.headers, toTag: 't' }));
+  const signed = request();
+  good.authorize(signed);
+  assert.is(one.server.check(signed, { source: '10.0.0.2' }).ok, true);
+});
+
+test('malformed and incomplete credentials get 400, those of another realm are passed over', () => {
+  const one = scene();
+  const round = one.client().begin();
+  attempt(one, round);
+  const signed = request();
+  round.authorize(signed);
+  const line = signed.get('Authorization') ?? '';
+  const check = (text: string, uri?: string) => {
+    const next = request(uri);
+    next.set('Authorization', text);
+    const verdict = one.server.check(next);
+    return verdict.ok ? 200 : `${verdict.status} ${verdict.cause}`;
+  };
+  assert.is(check('Digest'), '400 malformed');
+  assert.is(
+    check('Digest username="alice",realm="example.com",nonce="",uri="sip:example.com",response=""'),
+    '401 none',
+  );
+  assert.is(check('Digest realm="example.com"'), '400 malformed');
+  assert.is(check(line.replace(/nc=\d+/, 'nc=1')), '400 malformed');
+  assert.is(check(line.replace(/cnonce="[^"]*",/, '')), '400 malformed');
+  assert.is(check(line.replace('qop=auth', 'qop=auth-conf')), '400 malformed');
+  assert.is(check(line, 'sip:other.org'), '400 malformed');
+  assert.is(check(line.replace('realm="example.com"', 'realm="other"')), '401 none');
+  assert.is(check('Basic YTpi'), '401 none');
+  assert.is(check(line.replace('algorithm=SHA-256', 'algorithm=SHA-512-256')), '401 none', 'never offered');
+  assert.is(check(line.replace('algorithm=SHA-256', 'algorithm=SHA-256-sess')), '401 none');
+  assert.is(check(line), 200);
+});
+
+test('credentials for several realms: ours are found among them', () => {
+  const one = scene();
+  const round = one.client().begin();
+  attempt(one, round);
+  const signed = request();
+  signed.add('Authorization', 'Digest username="x", realm="other", nonce="n", uri="sip:x", response="r"');
+  round.authorize(signed);
+  const verdict = one.server.check(signed);
+  assert.is(verdict.ok && verdict.user, 'alice');
+});
+
+test('a client without qop may use a nonce once', () => {
+  const one = scene({ algorithms: ['MD5'] });
+  const sign = () => {
+    const first = request();
+    const refused = one.server.check(first);
+    assert.is(refused.ok, false);
+    if (refused.ok) return first;
+    const [line = ''] = refused.headers['WWW-Authenticate'] ?? [];
+    const round = one.client().begin();
+    round.challenged(
+      createResponse(first, 401, {
+        headers: { 'WWW-Authenticate': line.replace(/,?qop="auth"/, '') },
+        toTag: 't',
+      }),
+    );
+    round.authorize(first);
+    return first;
+  };
+  const signed = sign();
+  assert.is(signed.get('Authorization')?.includes('qop'), false);
+  assert.is(one.server.check(signed).ok, true);
+  const again = one.server.check(signed);
+  assert.is(!again.ok && again.cause, 'stale');
+  assert.is(one.server.check(sign()).ok, true);
+});
+
+test('the table of nonces is bounded; what was forgotten is challenged anew, never replayable', () => {
+  const one = scene({ nonces: 4 });
+  const signed: SipRequest[] = [];
+  for (let n = 0; n < 10; n += 1) {
+    const round = one.client().begin();
+    attempt(one, round);
+    const next = request();
+    round.authorize(next);
+    signed.push(next);
+    one.server.check(next);
+    assert.ok((one.server.counts().nonces ?? 0) <= 4);
+  }
+  for (const next of signed) assert.is(one.server.check(next).ok, false);
+});
+
+test('challenges alone cost no memory', () => {
+  const one = scene();
+  for (let n = 0; n < 1_000; n += 1) one.server.check(request());
+  assert.is(one.server.counts().nonces, 0);
+});
