@@ -193,7 +193,8 @@ export function createDigestServer(
         try {
           given = parseChallenge(line);
         } catch {
-          verdict ??= refuse(400, 'Malformed Credentials', 'malformed');
+          // Those of another scheme are none of ours, in whatever form.
+          if (/^digest\b/i.test(line)) verdict ??= refuse(400, 'Malformed Credentials', 'malformed');
           continue;
         }
         // RFC 3261 §22.3: a request may carry credentials for other realms too.
