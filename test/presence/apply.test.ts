@@ -13,7 +13,7 @@ import { writeXml } from '../../src/xml/write.ts';
 import { suite } from '../support/harness.ts';
 import { XMLLINT, xmllint } from '../support/peers/xmllint.ts';
 
-const test = suite('applying published presence');
+const test = suite('applying published presence', { timeout: 30_000 });
 
 const example = (name: string): Buffer => readFileSync(join(import.meta.dirname, 'data', `${name}.xml`));
 const PIDF = 'urn:ietf:params:xml:ns:pidf';

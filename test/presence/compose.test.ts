@@ -12,7 +12,7 @@ import { suite } from '../support/harness.ts';
 import { XMLLINT, xmllint } from '../support/peers/xmllint.ts';
 import { AOR, anyDevice, freezer } from './devices.ts';
 
-const test = suite('composed presence');
+const test = suite('composed presence', { timeout: 60_000 });
 
 const PIDF = 'urn:ietf:params:xml:ns:pidf';
 const DM = 'urn:ietf:params:xml:ns:pidf:data-model';

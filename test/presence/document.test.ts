@@ -11,7 +11,7 @@ import { suite } from '../support/harness.ts';
 import { XMLLINT, xmllint } from '../support/peers/xmllint.ts';
 import { AOR, anyDevice, freezer, NAMES } from './devices.ts';
 
-const test = suite('presence documents');
+const test = suite('presence documents', { timeout: 60_000 });
 
 const bytes = (body: { content: string } | undefined): number => Buffer.byteLength(body?.content ?? '');
 

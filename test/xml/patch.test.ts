@@ -12,7 +12,7 @@ import { writeXml } from '../../src/xml/write.ts';
 import { suite } from '../support/harness.ts';
 import { XMLLINT, xmllint } from '../support/peers/xmllint.ts';
 
-const test = suite('xml patch (RFC 5261)');
+const test = suite('xml patch (RFC 5261)', { timeout: 30_000 });
 
 const DATA = join(import.meta.dirname, 'data', 'rfc5261');
 

@@ -7,7 +7,7 @@ import { attributeOf, childOf, elementsOf, textOf } from '../../src/xml/tree.ts'
 import { writeXml } from '../../src/xml/write.ts';
 import { suite } from '../support/harness.ts';
 
-const test = suite('xml read and write');
+const test = suite('xml read and write', { timeout: 30_000 });
 
 function codeOf(input: string | Uint8Array, limits?: Partial<XmlLimits>): string {
   try {
