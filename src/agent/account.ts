@@ -99,7 +99,8 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
   const credentials = digestFor(options.user ?? parseUri(aor).user ?? '', options.password);
   const route = options.outboundProxy === undefined ? [] : [loose(options.outboundProxy)];
   let reach: Reach = 'untested';
-  let error: CodedError | undefined;
+  /** What is wrong now, by what it is about; each goes when that works again. */
+  const errors = new Map<string, CodedError>();
   let ended = false;
   /** AORs of devices that wait for their turn to register. */
   let waiting: Identity[] = [];
@@ -113,7 +114,7 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
       deps.onChange();
     },
     onDown: (cause) => {
-      error = cause;
+      errors.set('link', cause);
       reach = 'untested';
       waiting = [];
       deps.onChange();
@@ -173,9 +174,11 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
       mayDiff: () => chooser.mayDiff(publisher),
       onAccepted: (kind) => chooser.accepted(publisher, kind),
       onUnsuitable: (what) => {
-        if (what.status === 413 && publisher.detail === 'lean') note(agentErrors.TOO_LARGE({ aor: ownAor }));
+        if (what.status === 413 && publisher.detail === 'lean')
+          note(`publish ${ownAor}`, agentErrors.TOO_LARGE({ aor: ownAor }));
         if (what.status === 415 && publisher.strategy === 'full')
           note(
+            `publish ${ownAor}`,
             agentErrors.TYPE_REFUSED({
               aor: ownAor,
               type: what.contentType,
@@ -202,11 +205,14 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
   }
   chooser.main(main.publisher);
 
-  const note = (next: CodedError): void => {
-    if (error?.message !== next.message)
+  const note = (about: string, next: CodedError): void => {
+    if (errors.get(about)?.message !== next.message)
       log.warn('account', { account: options.id, code: next.code, cause: next });
-    error = next;
+    errors.set(about, next);
     deps.onChange();
+  };
+  const mended = (about: string): void => {
+    if (errors.delete(about)) deps.onChange();
   };
 
   const registeredMain = (next: RegistrationState): void => {
@@ -216,7 +222,8 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
         const anew = seenFlow !== next.flow;
         seenFlow = next.flow;
         link.proven();
-        error = undefined;
+        errors.delete('link');
+        errors.delete(`register ${aor}`);
         main.publisher.wake();
         deps.onChange();
         if (!anew) return;
@@ -237,7 +244,7 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
           kind === 'response'
             ? agentErrors.NOT_REGISTERED({ aor, status: status ?? '', reason })
             : agentErrors.NO_ANSWER({ server, method: 'REGISTER' });
-        note(failure);
+        note(`register ${aor}`, failure);
         // RFC 3263 §4.3: silence and 503 are reasons to try the next server.
         if (kind === 'timeout' || status === 503 || status === 408) link.reject(failure);
         return;
@@ -259,6 +266,7 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
       registerOwn();
     }
     if (next.kind === 'registered') {
+      mended(`register ${identity.presentity.aor}`);
       identity.publisher.wake();
       const before = joined.get(identity);
       if (before === next.flow) return;
@@ -268,6 +276,7 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
       else chooser.join(identity.publisher);
     } else if (next.kind === 'refused')
       note(
+        `register ${identity.presentity.aor}`,
         agentErrors.NOT_REGISTERED({
           aor: identity.presentity.aor,
           status: next.cause.status ?? '',
@@ -290,25 +299,19 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
 
   const published = (which: string, next: PublicationState): void => {
     if (ended) return;
-    if (next.kind === 'published') {
-      if (error && troubled === which) {
-        error = undefined;
-        troubled = undefined;
-        deps.onChange();
-      }
-      return;
-    }
+    if (next.kind === 'published') mended(`publish ${which}`);
     if (next.kind !== 'refused' && next.kind !== 'waiting') return;
     const { status, reason, kind } = next.cause;
+    // A flow that broke is the link's to tell.
+    if (kind === 'failed') return;
     const server = link.state.kind === 'up' ? sayTarget(link.state.target) : registrar;
-    troubled = which;
     note(
+      `publish ${which}`,
       kind === 'response'
-        ? agentErrors.NOT_PUBLISHED({ aor: which, status, reason })
+        ? agentErrors.NOT_PUBLISHED({ aor: which, status: status ?? '', reason })
         : agentErrors.NO_ANSWER({ server, method: 'PUBLISH' }),
     );
   };
-  let troubled: string | undefined;
 
   const options200 = (uri: string): SipRequest =>
     createRequest({
@@ -372,7 +375,8 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
       return reach;
     },
     get error() {
-      return error;
+      const [first] = errors.values();
+      return errors.get('link') ?? errors.get(`register ${aor}`) ?? first;
     },
     trusts: (flow) =>
       flow.opened &&

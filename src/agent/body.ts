@@ -22,10 +22,10 @@ export const ACCEPT = 'text/plain, message/cpim, message/imdn+xml, application/i
 /** A body may have this many bytes once decoded: a command is one line. */
 const MOST = 8_192;
 
-/** Reads the body of a MESSAGE: undoes its encoding, unwraps message/cpim. Never rejects. */
-export async function readBody(request: SipRequest): Promise<Body> {
+/** Reads the body of a MESSAGE: undoes its encoding, unwraps message/cpim. Never throws. */
+export function readBody(request: SipRequest): Body {
   try {
-    const decoded = await decode(request.body, request.all('Content-Encoding'), MOST);
+    const decoded = decode(request.body, request.all('Content-Encoding'), MOST);
     if (!decoded) return { kind: 'refused', status: 415, headers: { 'Accept-Encoding': ACCEPT_ENCODING } };
     const type = request.contentType;
     // RFC 3261 §20.15: a body has a type. Without one it is taken for what every MESSAGE client must send.

@@ -90,7 +90,7 @@ export function createIntake(deps: IntakeDeps): Intake {
       return incoming.respond(403, { headers });
     }
 
-    const body = await readBody(request);
+    const body = readBody(request);
     if (body.kind === 'refused') {
       counts.unreadable += 1;
       return incoming.respond(body.status, {

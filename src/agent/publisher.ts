@@ -90,6 +90,8 @@ const WHOLE = '*';
 /** Key of the cover, and what its tuple ids end in; no other id has a dot. */
 const COVER = '+';
 const COVER_SUFFIX = '.c';
+/** Seconds that a cover lives when it is lost sight of: no longer than most servers allow. */
+const COVER_EXPIRES = 60;
 
 interface Entry {
   readonly key: string;
@@ -154,7 +156,7 @@ export function createPublisher(
       deps.state.setTag(storeKey(key), { tag: info.tag, expiresAt: info.expiresAt });
     return createPublication(deps, {
       aor,
-      expires: options.expires,
+      expires: key === COVER ? Math.min(options.expires, COVER_EXPIRES) : options.expires,
       way: options.way,
       ...(options.credentials && { credentials: options.credentials }),
       lane,

@@ -197,15 +197,10 @@ export function createCommands(deps: CommandDeps, options: CommandOptions = {}):
         return help(asker);
       case 'status':
         return status(visible, asker.scope === undefined && grant === 'all');
-      case 'get': {
-        // Asking a device about itself needs no name.
-        const own = asker.scope?.size === 1 ? ownWords(words, visible, 'get') : words;
-        return get(own, visible);
-      }
-      case 'set': {
-        const own = asker.scope?.size === 1 ? ownWords(words, visible, 'set') : words;
-        return set(own, visible, asker);
-      }
+      case 'get':
+        return get(words, visible);
+      case 'set':
+        return set(words, visible, asker);
       case 'refresh':
         return refresh(visible);
     }
@@ -246,18 +241,6 @@ export function sayError(error: CodedError): string {
   const forOperator =
     error.code === commandErrors.NOT_ALLOWED.code || error.code === commandErrors.READ_ONLY.code;
   return forOperator ? error.message : `${error.message}. ${error.remedy}`;
-}
-
-/** Words with the one device in front that they are about, unless they name it themselves. */
-function ownWords(
-  words: readonly string[],
-  visible: readonly DeviceState[],
-  verb: 'get' | 'set',
-): readonly string[] {
-  const device = visible[0];
-  if (!device) return words;
-  const resolved = verb === 'get' ? resolvePlace(words, visible) : resolveChange(words, visible);
-  return resolved.ok ? words : [device.id, ...words];
 }
 
 const seconds = (ms: number): number => Math.round(ms / 100) / 10;

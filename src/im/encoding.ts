@@ -1,4 +1,4 @@
-import { gunzip, inflate, inflateRaw } from 'node:zlib';
+import { gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
 import { asError } from '../base/errors.ts';
 import { imErrors } from './errors.ts';
 
@@ -6,18 +6,15 @@ import { imErrors } from './errors.ts';
 export const ACCEPT_ENCODING = 'identity, deflate, gzip';
 
 /**
- * Undoes a Content-Encoding (RFC 2616 §3.5: `deflate` is the zlib format; some send it raw).
+ * Undoes a Content-Encoding, in this very turn: what comes out is bounded to a few kilobytes, and a thread of the pool would
+ * have to be waited for behind slow files and name look-ups (RFC 2616 §3.5: `deflate` is the zlib format; some send it raw).
  *
  * @param encodings values of Content-Encoding in order
  * @param most bytes that may come out: a few bytes may hold gigabytes
  * @returns undefined when a coding is not known
  * @throws CodedError `IM_TOO_LONG`, `IM_ENCODING`
  */
-export async function decode(
-  bytes: Buffer,
-  encodings: readonly string[],
-  most: number,
-): Promise<Buffer | undefined> {
+export function decode(bytes: Buffer, encodings: readonly string[], most: number): Buffer | undefined {
   let decoded = bytes;
   // The last coding was put on last.
   for (const encoding of [...encodings].reverse()) {
@@ -25,27 +22,25 @@ export async function decode(
     if (name === 'identity' || name === '') continue;
     const ways = CODINGS[name];
     if (!ways) return undefined;
-    decoded = await undo(decoded, name, ways, most);
+    decoded = undo(decoded, name, ways, most);
   }
   if (decoded.length > most) throw imErrors.TOO_LONG({ most });
   return decoded;
 }
 
-type Way = typeof inflate;
+type Way = typeof inflateSync;
 
 const CODINGS: Readonly<Record<string, readonly Way[]>> = {
-  deflate: [inflate, inflateRaw],
-  gzip: [gunzip],
-  'x-gzip': [gunzip],
+  deflate: [inflateSync, inflateRawSync],
+  gzip: [gunzipSync],
+  'x-gzip': [gunzipSync],
 };
 
-async function undo(bytes: Buffer, encoding: string, ways: readonly Way[], most: number): Promise<Buffer> {
+function undo(bytes: Buffer, encoding: string, ways: readonly Way[], most: number): Buffer {
   let first: Error | undefined;
   for (const way of ways) {
     try {
-      return await new Promise<Buffer>((resolve, reject) => {
-        way(bytes, { maxOutputLength: most }, (error, result) => (error ? reject(error) : resolve(result)));
-      });
+      return way(bytes, { maxOutputLength: most });
     } catch (thrown) {
       const error = asError(thrown);
       if ('code' in error && error.code === 'ERR_BUFFER_TOO_LARGE') throw imErrors.TOO_LONG({ most });

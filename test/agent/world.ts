@@ -42,6 +42,8 @@ export interface WorldOptions {
   readonly nonceLife?: number;
   readonly files?: FakeFiles;
   readonly seed?: number;
+  /** Servers found by name, instead of the one target. */
+  readonly targets?: readonly Target[];
 }
 
 /** An agent and a scripted server on one fake clock and network. */
@@ -119,6 +121,9 @@ export function createWorld(options: WorldOptions = {}): World {
         sourceOf: () => 'plant',
         transports: [transport],
         sockets: () => [],
+        ...(options.targets && {
+          locator: { locate: async () => options.targets ?? [], counts: () => ({}) },
+        }),
         onEvent: (event) => void events.push(event),
       },
       {
@@ -126,7 +131,7 @@ export function createWorld(options: WorldOptions = {}): World {
           {
             id: 'main',
             aor: GATEWAY,
-            target,
+            ...(!options.targets && { target }),
             ...(options.users && { password: options.users.gateway7 ?? 'secret' }),
             devices: published,
             ...options.account,

@@ -60,6 +60,8 @@ export interface Published {
   /** The body as it was sent, and what it came to. */
   readonly text: string;
   readonly order: number;
+  /** Monotonic milliseconds. */
+  readonly expiresAt: number;
 }
 
 export interface ScriptedServer {
@@ -142,6 +144,8 @@ export function createScriptedServer(
     views: new Map(),
     inbox: [],
     seen(aor) {
+      for (const [tag, one] of server.publications.get(aor) ?? [])
+        if (one.expiresAt <= deps.clock.now()) server.publications.get(aor)?.delete(tag);
       const all = [...(server.publications.get(aor)?.values() ?? [])].sort((a, b) => a.order - b.order);
       const read = all.map((one) => readPresence(one.document).devices);
       const { composing } = server.script;
@@ -206,6 +210,7 @@ export function createScriptedServer(
     PUBLISH(incoming, mute) {
       const { request } = incoming;
       const aor = request.uri;
+      server.seen(aor);
       const all = server.publications.get(aor) ?? new Map<string, Published>();
       server.publications.set(aor, all);
       const match = request.get('SIP-If-Match');
@@ -223,10 +228,11 @@ export function createScriptedServer(
       counter += 1;
       const tag = `t${counter}`;
       const expires = String(request.expires ?? 3600);
+      const expiresAt = deps.clock.now() + (request.expires ?? 3600) * 1_000;
       if (request.body.length === 0) {
         if (!before || match === undefined) return answer(400);
         all.delete(match);
-        all.set(tag, { ...before, tag });
+        all.set(tag, { ...before, tag, expiresAt });
         return answer(200, { 'SIP-ETag': tag, Expires: expires });
       }
       const type = request.contentType?.essence ?? '';
@@ -249,7 +255,7 @@ export function createScriptedServer(
         return answer(400);
       }
       if (match !== undefined) all.delete(match);
-      all.set(tag, { tag, document, text, order: counter });
+      all.set(tag, { tag, document, text, order: counter, expiresAt });
       return answer(200, { 'SIP-ETag': tag, Expires: expires });
     },
 
