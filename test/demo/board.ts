@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { installed } from '../support/harness.ts';
+import { installed } from '../support/installed.ts';
 
 /** The microcontroller of the demo: it reports a door and obeys `LAMP=on` and `LAMP=off`. */
 export interface Board {

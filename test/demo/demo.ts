@@ -17,7 +17,7 @@ import { readPresence } from '../../src/presence/read.ts';
 import { startBoard } from './board.ts';
 import { startBroker } from './broker.ts';
 import { createPerson } from './person.ts';
-import { startPlant } from './plant.ts';
+import { leaveRetained, startPlant } from './plant.ts';
 import { PEOPLE, sceneFile } from './scene.ts';
 import { createScreen, type Out, type Row } from './screen.ts';
 import { createTally, describeEvent } from './tally.ts';
@@ -46,10 +46,10 @@ const STOP_WITHIN = 3_000;
 const ALICE_SAYS = [
   'set lamp on',
   'status',
-  'set signal lamp on',
+  'set beacon on',
   'get freezer',
   'set lamp off',
-  'set signal lamp off',
+  'set beacon off',
 ];
 
 /** Runs the demo to its end. Resolves with the exit status. */
@@ -68,6 +68,7 @@ export async function runDemo(io: DemoIo, options: DemoOptions): Promise<number>
   }
 
   const broker = await startBroker();
+  leaveRetained(broker);
   const board = await startBoard();
   mkdirSync(join(folder, 'run'), { recursive: true });
   for (const name of PEOPLE) writeFileSync(join(folder, `${name}.secret`), `${name}\n`, { mode: 0o600 });
@@ -196,7 +197,7 @@ function ended(clock: Clock, seconds: number | undefined, abort: AbortSignal): P
 function joinIn(kind: 'pty' | 'mock', tcp: string, udpPort: number): string {
   const carrier = kind === 'pty' ? 'a real pty' : "serialport's mock binding (install socat for a real pty)";
   return [
-    `presentity demo: a freezer and a lamp over MQTT, a door and a signal lamp on ${carrier}`,
+    `presentity demo: a freezer and a lamp over MQTT, a door and a beacon on ${carrier}`,
     '',
     'join in from another terminal:',
     `  dist/presentity watch sip:gateway@demo.test --server tcp:${tcp} --user bob:bob`,

@@ -11,6 +11,11 @@ export interface Plant {
   stop(): void;
 }
 
+/** What the lamp said before the agent came: the broker keeps it. */
+export function leaveRetained(broker: Broker): void {
+  broker.publish('lamp/state', 'false', true);
+}
+
 /**
  * Lets a freezer warm up while its door is open and cool down while it is shut. The freezer reports by MQTT, the door
  * by the board's serial line, and a lamp takes its orders by MQTT.
@@ -31,7 +36,6 @@ export function startPlant(deps: { clock: Clock; broker: Broker; board: Board })
   };
 
   broker.on('lamp/set', (payload) => broker.publish('lamp/state', payload, true));
-  broker.publish('lamp/state', 'false', true);
 
   every(FREEZER_EVERY, () => {
     temperature += open ? 2.5 : (-20 - temperature) * 0.35;

@@ -43,12 +43,12 @@ devices:
     states:
       - { when: "on == true", activity: busy, note: "on" }
       - { note: "off" }
-  signal:
-    name: Signal lamp
+  beacon:
+    name: Beacon
     signals:
-      lamp: { source: board, match: '^LAMP=(on|off)$', write: "LAMP={value}\\n", values: ["on", "off"], stale: 15s }
+      light: { source: board, match: '^LAMP=(on|off)$', write: "LAMP={value}\\n", values: ["on", "off"], stale: 15s }
     states:
-      - { note: "{lamp}" }
+      - { note: "{light}" }
 commands:
   - { from: "sip:alice@demo.test", verbs: [status, get, set] }
   - { from: "sip:bob@demo.test", verbs: [status, get, set] }

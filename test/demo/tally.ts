@@ -22,7 +22,7 @@ export interface Tally {
   report(seconds: number, serial: 'pty' | 'mock', devices: Iterable<[string, DevicePresence]>): DemoReport;
 }
 
-/** Counts what happened. A PUBLISH counts as the agent sent it, whatever the answer was. */
+/** Counts what happened; of the PUBLISHes those that the server took, not those that it challenged first. */
 export function createTally(): Tally {
   const sum = (): Sum => ({ count: 0, bytes: 0 });
   const publications = { full: sum(), partial: sum(), refresh: sum(), removed: sum() };
@@ -43,7 +43,8 @@ export function createTally(): Tally {
 
   return {
     add(event) {
-      if (event.type === 'publish' && event.side === 'agent') count(kinds[event.kind], event.bytes);
+      if (event.type === 'publish' && event.side === 'agent' && event.status === 200)
+        count(kinds[event.kind], event.bytes);
       if (event.type === 'notify') count(notifications, event.bytes);
       if (event.type !== 'command') return;
       if (event.outcome === 'done') commands.executed += 1;
@@ -69,7 +70,7 @@ export function createTally(): Tally {
 /** One line of traffic for people; undefined for what the table shows already. */
 export function describeEvent(event: DaemonEvent): string | undefined {
   const arrow = (what: string, kind: string, who: string, rest: string): string =>
-    `${what.padEnd(10)}${kind.padEnd(9)}${who.padEnd(28)}${rest}`;
+    `${what.padEnd(9)} ${kind.padEnd(11)} ${who.padEnd(40)} ${rest}`;
   switch (event.type) {
     case 'publish':
       if (event.side === 'edge') return undefined;
@@ -77,7 +78,12 @@ export function describeEvent(event: DaemonEvent): string | undefined {
     case 'notify':
       return arrow('NOTIFY', '', `${event.resource} → ${event.watcher}`, `  ${event.bytes} bytes`);
     case 'command':
-      return arrow('MESSAGE', event.outcome, event.from, `"${event.text}" → ${event.answer ?? ''}`);
+      return arrow(
+        'MESSAGE',
+        event.outcome,
+        event.from,
+        `"${event.text}" → ${(event.answer ?? '').split('\n').join(' / ')}`,
+      );
     case 'account':
       return arrow('account', event.state, event.aor, event.detail ?? '');
     case 'source':

@@ -3,8 +3,10 @@
  * has a time limit, a hook that throws and a promise that rejects with a non-Error fail the test, and what was
  * declared but did not run is counted as failed.
  */
-import { execFileSync } from 'node:child_process';
 import { suite as uvuSuite } from 'uvu';
+import { installed } from './installed.ts';
+
+export { installed };
 
 type Body = () => void | Promise<void>;
 
@@ -61,7 +63,7 @@ export function suite(name: string, options: { timeout?: number } = {}): Suite {
         outcomes.push({ suite: name, name: title, state: 'passed' });
       } catch (thrown) {
         const error = toError(thrown);
-        outcomes.push({ suite: name, name: title, state: 'failed', detail: error.stack ?? error.message });
+        outcomes.push({ suite: name, name: title, state: 'failed', detail: explain(error) });
         throw error;
       }
     });
@@ -135,21 +137,6 @@ export function report(): Outcome[] {
   return [...outcomes, ...lost];
 }
 
-/** Whether a program is there; a path or a name on PATH. */
-export function installed(program: string): boolean {
-  try {
-    // Debian puts servers where an ordinary user's PATH does not look.
-    const path = `${process.env.PATH ?? ''}:/usr/sbin:/usr/local/sbin`;
-    execFileSync('sh', ['-c', 'command -v "$0"', program], {
-      stdio: 'ignore',
-      env: { ...process.env, PATH: path },
-    });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 async function within(limit: number, what: string, body: Body): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
@@ -160,6 +147,12 @@ async function within(limit: number, what: string, body: Body): Promise<void> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** The stack, and for an assertion what differs. */
+function explain(error: Error): string {
+  const difference = 'details' in error && typeof error.details === 'string' ? `\n${error.details}` : '';
+  return `${error.stack ?? error.message}${difference}`;
 }
 
 function toError(thrown: unknown): Error {
