@@ -24,11 +24,14 @@ interface Account {
   readonly patterns: readonly RegExp[];
 }
 
-/** Throws EDGE_BAD_AOR for an address of record that the edge cannot serve. */
+const EVERY_PHONE_FIRST: readonly Algorithm[] = ['MD5', 'SHA-256'];
+
+/** Throws EDGE_NO_ALGORITHM when no algorithm suits all users, and EDGE_BAD_AOR for an address of record that the edge cannot serve. */
 export function createAccounts(
   domain: Domain,
   domains: readonly string[],
   users: Readonly<Record<string, string | EdgeUser>>,
+  wanted?: readonly Algorithm[],
 ): Accounts {
   const accounts = new Map<string, Account>();
   const known = new Set<string>();
@@ -70,20 +73,30 @@ export function createAccounts(
       return account !== undefined && (account.aors.has(aor) || matches(account.patterns, aor));
     },
     known: (aor) => known.has(aor) || matches(patterns, aor),
-    algorithms: commonAlgorithms([...accounts.values()]),
+    algorithms: chooseAlgorithms(accounts, wanted),
     get size() {
       return accounts.size;
     },
   };
 }
 
-/** A client answers the first challenge that it understands, so a user with one stored hash binds everybody to it. */
-function commonAlgorithms(accounts: readonly Account[]): readonly Algorithm[] {
-  const offered: readonly Algorithm[] = ['SHA-256', 'MD5'];
-  const common = offered.filter((algorithm) =>
-    accounts.every(({ secret }) => !secret || 'password' in secret || secret.ha1[algorithm] !== undefined),
+/**
+ * One algorithm unless more are wanted. RFC 8760 §2.4 lets a server offer several, but there are phones that give up
+ * on a response with a challenge that they do not know (libre before 2.0, in whatever order they come), and every
+ * phone knows MD5. What not every user has a hash for cannot be offered, since nobody has said yet who asks.
+ */
+function chooseAlgorithms(
+  accounts: ReadonlyMap<string, Account>,
+  wanted: readonly Algorithm[] | undefined,
+): readonly Algorithm[] {
+  const lacks = ({ secret }: Account, algorithm: Algorithm): boolean =>
+    secret !== undefined && 'ha1' in secret && secret.ha1[algorithm] === undefined;
+  const common = (wanted ?? EVERY_PHONE_FIRST).filter(
+    (algorithm) => ![...accounts.values()].some((account) => lacks(account, algorithm)),
   );
-  return common.length > 0 ? common : offered;
+  if (common.length === 0)
+    throw edgeErrors.NO_ALGORITHM({ algorithms: (wanted ?? EVERY_PHONE_FIRST).join(', ') });
+  return wanted ? common : common.slice(0, 1);
 }
 
 function matches(patterns: readonly RegExp[], aor: string): boolean {

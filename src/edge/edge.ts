@@ -73,7 +73,7 @@ export function createEdge(deps: EdgeDeps, options: EdgeOptions): Edge {
   if (options.listen.length + given.length === 0) throw edgeErrors.NO_LISTENER();
   const limits = { ...defaultLimits, ...options.limits };
   const domain = createDomain(options);
-  let accounts = createAccounts(domain, options.domains, options.users);
+  let accounts = createAccounts(domain, options.domains, options.users, options.algorithms);
   const currentAccounts = (): Accounts => accounts;
 
   const listeners = options.listen.map((listen) => (deps.listen ?? socketFor)(listen));
@@ -269,7 +269,7 @@ export function createEdge(deps: EdgeDeps, options: EdgeOptions): Edge {
       const { users: _old, ...before } = options;
       const { users, ...after } = next;
       if (JSON.stringify(before) !== JSON.stringify(after)) return 'restart';
-      accounts = createAccounts(domain, options.domains, users);
+      accounts = createAccounts(domain, options.domains, users, options.algorithms);
       return 'applied';
     },
     health(): Health {

@@ -18,6 +18,11 @@ export const edgeErrors = defineErrors('EDGE', {
       'Write addresses of record as sip:NAME@DOMAIN with a domain of the edge; * stands for any characters.',
     exit: 78,
   },
+  NO_ALGORITHM: {
+    text: 'no digest algorithm of {algorithms} suits all users',
+    remedy: 'Give every user a password, or stored hashes for one and the same algorithm.',
+    exit: 78,
+  },
   CANNOT_STORE: {
     text: 'edge data cannot be kept in {path}: {cause}',
     remedy:

@@ -1,4 +1,4 @@
-import type { PasswordHashes } from 'tiny-sip';
+import type { Algorithm, PasswordHashes } from 'tiny-sip';
 
 /** An address to listen on. Port 0 lets the system choose. */
 export interface Listen {
@@ -83,6 +83,11 @@ export interface EdgeOptions {
   listen: readonly Listen[];
   /** User name to password or more. */
   users: Readonly<Record<string, string | EdgeUser>>;
+  /**
+   * Digest algorithms to challenge with, the preferred first. Default MD5 alone, which every phone knows: some give up
+   * when there is a challenge besides that they do not know.
+   */
+  algorithms?: readonly Algorithm[] | undefined;
   /** Directory of what outlives the process; absent: nothing does. */
   data?: string | undefined;
   /** Whether that directory must outlive a power cut: each write is flushed to the medium. Default false. */

@@ -1,4 +1,4 @@
-import { createDigestClient, hashPassword } from 'tiny-sip';
+import { type Algorithm, createDigestClient, hashPassword } from 'tiny-sip';
 import * as assert from 'uvu/assert';
 import { createAccounts } from '../../src/edge/accounts.ts';
 import { createDomain } from '../../src/edge/domain.ts';
@@ -11,12 +11,12 @@ import { arrive, fakeFlow, request } from './incoming.ts';
 
 const test = suite('edge gate');
 
-function lab(users: Record<string, string | EdgeUser>, localUser?: string) {
+function lab(users: Record<string, string | EdgeUser>, localUser?: string, algorithms?: Algorithm[]) {
   const clock = createFakeClock();
   const random = createFakeRandom();
   const domain = createDomain({ domains: ['test.local', 'other.local'], aliases: ['192.0.2.9'] });
   domain.listening([{ host: '192.0.2.254', port: 5060 }]);
-  const accounts = createAccounts(domain, ['test.local', 'other.local'], users);
+  const accounts = createAccounts(domain, ['test.local', 'other.local'], users, algorithms);
   const gate = createGate({ clock, random }, { domain, accounts: () => accounts, localUser });
   const ask = (
     from: string,
@@ -67,12 +67,36 @@ test('a wrong password, an unknown user and none at all get a challenge', () => 
   }
 });
 
-test('hashes serve instead of a password', () => {
-  const ha1 = { MD5: hashPassword('MD5', 'alice', 'test.local', 'secret') };
-  const { ask } = lab({ alice: { ha1 } });
-  // Only the hash for MD5 is known, so a client must be able to answer that challenge.
-  assert.ok(ask('sip:alice@test.local', 'alice', 'secret').ok);
-  assert.not.ok(ask('sip:alice@test.local', 'alice', 'wrong').ok);
+test('hashes serve instead of a password, whichever there are', () => {
+  for (const algorithm of ['MD5', 'SHA-256'] as const) {
+    const ha1 = { [algorithm]: hashPassword(algorithm, 'alice', 'test.local', 'secret') };
+    const { ask, accounts } = lab({ alice: { ha1 }, bob: 'b' });
+    assert.equal(accounts.algorithms, [algorithm]);
+    assert.ok(ask('sip:alice@test.local', 'alice', 'secret').ok);
+    assert.ok(ask('sip:bob@test.local', 'bob', 'b').ok);
+    assert.not.ok(ask('sip:alice@test.local', 'alice', 'wrong').ok);
+  }
+});
+
+test('S38: one challenge by default, since some phones choke on more; more when they are wanted', () => {
+  const challenges = (algorithms?: ('MD5' | 'SHA-256')[]): string[] => {
+    const { ask } = lab({ alice: 'secret' }, undefined, algorithms);
+    const verdict = ask('sip:alice@test.local', '', '');
+    const lines = verdict.ok ? [] : [verdict.headers?.['WWW-Authenticate'] ?? []].flat();
+    assert.ok(ask('sip:alice@test.local', 'alice', 'secret').ok);
+    return lines.map((line) => /algorithm=([\w-]+)/.exec(line)?.[1] ?? '');
+  };
+  assert.equal(challenges(), ['MD5']);
+  assert.equal(challenges(['SHA-256']), ['SHA-256']);
+  assert.equal(challenges(['SHA-256', 'MD5']), ['SHA-256', 'MD5']);
+});
+
+test('users without a common algorithm are an error of the configuration', () => {
+  const users = { alice: { ha1: { MD5: 'x' } }, bob: { ha1: { 'SHA-256': 'y' } } };
+  assert.throws(
+    () => lab(users),
+    (error: Error) => 'code' in error && error.code === 'EDGE_NO_ALGORITHM',
+  );
 });
 
 test('a user name may carry the domain where the password is known', () => {
