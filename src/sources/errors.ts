@@ -30,7 +30,7 @@ export const sourceErrors = defineErrors('SRC', {
   },
   BROKER_DENIED: {
     text: 'broker {broker} does not let this client in: {cause}',
-    remedy: 'Check the access list of the broker; without `username` it may be that it wants one.',
+    remedy: 'Check `username` and `password_file` of the source, and the access list of the broker.',
     exit: PERMISSION,
   },
   BROKER_VERSION: {

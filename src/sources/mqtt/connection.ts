@@ -54,6 +54,9 @@ export interface ConnectionOptions {
 /** How many topics go into one SUBSCRIBE. */
 const BATCH = 64;
 
+/** How long a clean end may take, in milliseconds. */
+const END_LIMIT = 1_000;
+
 /** Longer than any connection attempt: the client's own limit never strikes, ours does, on the injected clock. */
 const NEVER = 2 ** 31 - 1;
 
@@ -96,7 +99,7 @@ export function openConnection(
     events.closed(error);
   };
 
-  const limit = clock.after(connectTimeout, () => {
+  let limit: Timer = clock.after(connectTimeout, () => {
     const connecting = !stream || ('connecting' in stream && stream.connecting === true);
     fail(
       connecting
@@ -126,7 +129,12 @@ export function openConnection(
       fail(reason === undefined ? socketError(broker, error, reached) : reasonError(broker, reason));
     });
     client.on('disconnect', (packet) => {
-      if (packet.reasonCode) failure ??= reasonError(broker, packet.reasonCode);
+      // MQTT 5 §3.14.4: whoever got DISCONNECT closes the connection, if the other has not.
+      fail(
+        packet.reasonCode
+          ? reasonError(broker, packet.reasonCode)
+          : socketError(broker, new Error('it said goodbye'), true),
+      );
     });
     client.on('connect', () => {
       limit.cancel();
@@ -190,8 +198,14 @@ export function openConnection(
         await ask<unknown>((asked, done) => asked.unsubscribe(topics.slice(at, at + BATCH), done));
     },
     end() {
-      if (client && reached && !over) client.end();
-      else fail(sourceErrors.BROKER_LOST({ broker: broker.name, cause: 'stopped' }));
+      const stopped = sourceErrors.BROKER_LOST({ broker: broker.name, cause: 'stopped' });
+      if (!client || !reached || over) {
+        fail(stopped);
+        return;
+      }
+      // The client first waits for every acknowledgement that is due, even of a broker that has gone silent.
+      limit = clock.after(END_LIMIT, () => fail(stopped));
+      client.end();
     },
     cut: fail,
   };

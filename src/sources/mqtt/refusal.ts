@@ -103,6 +103,8 @@ function describe(error: Error): string {
   // An address with several candidates gives one error for all of them, without a message of its own.
   const inner = error instanceof AggregateError ? asError(error.errors[0] ?? error) : error;
   const code = 'code' in inner ? String(inner.code) : '';
+  // OpenSSL's own message begins with numbers and the path of its source.
+  if (code.startsWith('ERR_SSL_') && 'reason' in inner) return `TLS: ${String(inner.reason)}`;
   return SPOKEN[code] ?? (inner.message || code || 'unknown error');
 }
 
