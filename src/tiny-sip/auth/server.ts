@@ -17,6 +17,11 @@ export interface DigestServerOptions {
   /** Challenges in this order, the preferred first (RFC 8760 §2.3). Default SHA-256 then MD5. */
   readonly algorithms?: readonly Algorithm[];
   readonly lookup: (username: string, realm: string) => UserSecret | undefined;
+  /**
+   * Whether credentials with this digest-uri may be meant for this request (RFC 8760 §2.6 rule 6). Default: it means
+   * whom the Request-URI or the To means; a proxy may have changed the Request-URI since.
+   */
+  readonly covers?: (digestUri: string, request: SipRequest) => boolean;
   /** How long a nonce is good for, ms. Default 300,000. */
   readonly nonceLife?: number;
   /** Offer `auth-int` too. Default false. */
@@ -64,6 +69,7 @@ export function createDigestServer(
 ): DigestServer {
   const offered = options.algorithms ?? ['SHA-256', 'MD5'];
   const realm = toWire(options.realm);
+  const covers = options.covers ?? corresponds;
   const nonces = createNonces(deps, {
     life: options.nonceLife ?? 300_000,
     capacity: options.nonces ?? 10_000,
@@ -142,7 +148,7 @@ export function createDigestServer(
       ((qop !== 'auth' && qop !== 'auth-int') || !/^[0-9a-f]{8}$/i.test(nc) || !cnonce)
     )
       return refuse(400, 'Malformed Credentials', 'malformed');
-    if (!corresponds(uri, request.uri)) return refuse(400, 'Digest URI Mismatch', 'malformed');
+    if (!covers(uri, request)) return refuse(400, 'Digest URI Mismatch', 'malformed');
     // Neither was offered: challenge again rather than guess.
     if (named === undefined || named.session || !offered.includes(named.algorithm))
       return challenge(proxy, 'none');
@@ -208,11 +214,12 @@ export function createDigestServer(
   };
 }
 
-/** RFC 8760 §2.6 rule 6: the two may differ in parameters, not in whom they mean. */
-function corresponds(digestUri: string, requestUri: string): boolean {
-  if (digestUri === requestUri) return true;
+/** The two may differ in parameters, and a proxy may have put a Contact where the AOR stood; whom they mean counts. */
+function corresponds(digestUri: string, request: SipRequest): boolean {
+  if (digestUri === request.uri) return true;
   try {
-    return aorOf(digestUri) === aorOf(requestUri);
+    const meant = aorOf(digestUri);
+    return meant === aorOf(request.uri) || (request.to !== undefined && meant === aorOf(request.to.uri));
   } catch {
     return false;
   }

@@ -181,7 +181,7 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
       incoming.respond(400, { reason: 'Missing Contact' });
       return;
     }
-    const origin = originOf(request);
+    const origin = `${watcher} ${resource} ${originOf(request)}`;
     const before = table.byOrigin(origin);
     if (before === undefined && isFull(resource, watcher)) {
       refuse(incoming, 503, { 'Retry-After': retryAfter });
@@ -229,7 +229,12 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
     } else
       guarded(
         incoming,
-        decide(incoming, () => refresh(entry, incoming)),
+        decide(incoming, (verdict) => {
+          // Whoever knows the tags is not yet whoever subscribed.
+          if (verdict.watcher === entry.watcher && verdict.resource === entry.resource)
+            refresh(entry, incoming);
+          else refuse(incoming, 403, {});
+        }),
       );
   };
 

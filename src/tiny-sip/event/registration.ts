@@ -18,9 +18,6 @@ import { adviseForRegister, type Failure, failureOf } from './retry.ts';
 
 const keepAliveDefaults = { datagram: 25_000, stream: 90_000, pong: 10_000 };
 
-/** Stands for no limit, ms. */
-const never = 2 ** 31 - 1;
-
 /** How long a registration must stand before failures count from the beginning again, ms. */
 const stable = 60_000;
 
@@ -167,7 +164,7 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
     const timer = Number(response.get('Flow-Timer') ?? Number.NaN);
     // RFC 5626 §4.4.1: the server's Flow-Timer is the longest time it waits, and so ours less a tenth.
     const interval = timer > 0 ? timer * 900 : flow.reliable ? stream : datagram;
-    flow.keepAlive({ interval, pong: pongs || timer > 0 ? pong : never });
+    flow.keepAlive({ interval, ...((pongs || timer > 0) && { pong }) });
   };
 
   const lost = (flow: Flow, cause: Error | undefined): void => {

@@ -327,3 +327,20 @@ test('challenges alone cost no memory', () => {
   for (let n = 0; n < 1_000; n += 1) one.server.check(request());
   assert.is(one.server.counts().nonces, 0);
 });
+
+test('a proxy may have changed the Request-URI: the digest-uri may mean the To instead, or whatever the owner says', () => {
+  const one = scene();
+  const round = one.client().begin();
+  attempt(one, round);
+  const signed = request('sip:alice@example.com');
+  round.authorize(signed);
+  signed.uri = 'sip:alice@10.0.0.1:4444;transport=tcp';
+  assert.is(one.server.check(signed).ok, true);
+  const other = scene({ covers: (uri) => uri.includes('10.9.9.9') });
+  const second = other.client().begin();
+  attempt(other, second);
+  const odd = request('sip:10.9.9.9:5060');
+  second.authorize(odd);
+  odd.uri = 'sip:example.com';
+  assert.is(other.server.check(odd).ok, true);
+});
