@@ -141,6 +141,7 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
       accept: askAccept,
       server: () => (link.state.kind === 'up' ? sayTarget(link.state.target) : registrar),
       onDecided: () => deps.onChange(),
+      after: stack.after,
     },
     { aor, configured: options.publish ?? 'auto', readBack: options.readBack ?? true },
   );

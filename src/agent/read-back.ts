@@ -1,4 +1,4 @@
-import { createSubscription, type DigestClient, type EventDeps, type Way } from 'tiny-sip';
+import { createSubscription, type DigestClient, type EventDeps, type Failure, type Way } from 'tiny-sip';
 import { asError } from '../base/errors.ts';
 import type { Presence } from '../presence/model.ts';
 import { PIDF_TYPE } from '../presence/namespaces.ts';
@@ -59,16 +59,10 @@ export function readBack(deps: EventDeps, options: ReadBackOptions): Promise<Rea
       onState(state) {
         switch (state.kind) {
           case 'refused':
-            return finish({
-              kind: 'refused',
-              why: `${state.cause.status ?? ''} ${state.cause.reason}`.trim(),
-            });
           case 'waiting':
-            return finish({ kind: 'lost', why: state.cause.reason });
+            return finish(failed(state.cause, state.cause.reason));
           case 'terminated':
-            return finish(
-              seen ?? { kind: 'lost', why: state.cause?.reason ?? `no NOTIFY (${state.reason})` },
-            );
+            return finish(seen ?? failed(state.cause, state.reason));
           case 'blocked':
             return finish({ kind: 'lost', why: 'not registered' });
           case 'idle':
@@ -82,4 +76,13 @@ export function readBack(deps: EventDeps, options: ReadBackOptions): Promise<Rea
     const timer = deps.clock.after(LIMIT, () => finish(seen ?? { kind: 'lost', why: 'no answer in time' }));
     subscription.start();
   });
+}
+
+/** What a server that is busy, or a path that is broken, answers; anything else is a no. */
+const PASSING: ReadonlySet<number> = new Set([408, 480, 481, 491, 500, 502, 503, 504]);
+
+function failed(cause: Failure | undefined, reason: string): ReadBack {
+  if (cause?.status === undefined || PASSING.has(cause.status))
+    return { kind: 'lost', why: cause?.reason ?? reason };
+  return { kind: 'refused', why: `${cause.status} ${cause.reason}` };
 }

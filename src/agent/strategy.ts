@@ -14,6 +14,8 @@ export interface StrategyDeps {
   /** A name of the server now at the other end; what is learnt is kept under it. */
   readonly server: () => string;
   readonly onDecided: (strategy: Strategy, why: string) => void;
+  /** Runs something once, later. Milliseconds. */
+  readonly after: (ms: number, run: () => void) => { cancel(): void };
 }
 
 export interface StrategyOptions {
@@ -42,6 +44,9 @@ export interface Chooser {
 }
 
 const MOST_STRIKES = 2;
+/** How often reading back is tried when no answer comes, and how long the first wait is (then doubling), in ms. */
+const MOST_ASKED = 3;
+const ASK_AGAIN = 30_000;
 
 /**
  * A 2xx proves nothing: some servers answer 200 to a diff and then ruin the document for every watcher. So `auto` uses
@@ -65,6 +70,8 @@ export function createChooser(deps: StrategyDeps, options: StrategyOptions): Cho
   /** Rises when what is under way is void: the flow is another one. */
   let round = 0;
   let told: string | undefined;
+  let asked = 0;
+  let later: { cancel(): void } | undefined;
 
   const decide = (next: Strategy, reason: string): void => {
     why = reason;
@@ -162,14 +169,19 @@ export function createChooser(deps: StrategyDeps, options: StrategyOptions): Cho
 
   const useSegments = async (publisher: Publisher, known: boolean, over: () => boolean): Promise<void> => {
     if (!known) {
+      // Whether it can be read at all is learnt without troubling anybody.
+      const plain = await publisher.verify('devices');
+      if (over()) return;
+      if (plain.kind === 'lost') return askLater(plain.why);
+      if (plain.kind === 'refused' || plain.kind === 'different') return decide('full', sayVerdict(plain));
       // Each device twice, whole and whole: where the server shows both it composes, and where it does not, what it
       // shows is whole all the same.
       if (!(await publisher.cover()) || over()) return;
       const both = await publisher.verify('devices and cover');
       if (over()) return;
       if (both.kind === 'lost') {
-        why = `reading back got no answer: ${both.why}`;
-        return void (await publisher.uncover());
+        await publisher.uncover();
+        return askLater(both.why);
       }
       if (both.kind !== 'same' && both.kind !== 'unsure') {
         await publisher.uncover();
@@ -190,6 +202,26 @@ export function createChooser(deps: StrategyDeps, options: StrategyOptions): Cho
       decide('segments', 'as before; reading back got no answer');
       await publisher.uncover();
     } else await retreat('segments', sayVerdict(verdict));
+  };
+
+  const askLater = (reason: string): void => {
+    if (stopped) return;
+    why = `reading back got no answer: ${reason}`;
+    asked += 1;
+    if (asked >= MOST_ASKED) {
+      decide('full', why);
+      return;
+    }
+    const mine = round;
+    later = deps.after(ASK_AGAIN * 2 ** (asked - 1), () => {
+      if (mine === round) begin();
+    });
+  };
+
+  const begin = (): void => {
+    learn(round).catch((error: unknown) => {
+      log.error('could not find out how to publish', { aor, cause: asError(error) });
+    });
   };
 
   const tryFirstDiff = async (publisher: Publisher): Promise<void> => {
@@ -232,9 +264,9 @@ export function createChooser(deps: StrategyDeps, options: StrategyOptions): Cho
       round += 1;
       verifying = false;
       trial = undefined;
-      learn(round).catch((error: unknown) => {
-        log.error('could not find out how to publish', { aor, cause: asError(error) });
-      });
+      asked = 0;
+      later?.cancel();
+      begin();
     },
     mayDiff(publisher) {
       if (proven || configured === 'diff') return true;
@@ -289,6 +321,7 @@ export function createChooser(deps: StrategyDeps, options: StrategyOptions): Cho
     stop() {
       stopped = true;
       round += 1;
+      later?.cancel();
     },
   };
 }
