@@ -7,7 +7,7 @@ import type { DeviceOptions } from './options.ts';
 import type { Reading, SourceSink, SourceState, Value } from './reading.ts';
 import { dueAt, newSignal, type Signal, snapshotOf, takeReading, takeSource, takeTime } from './signal.ts';
 import type { DeviceState, SignalState } from './state.ts';
-import { judge, type Memory, readTable, type Table } from './table.ts';
+import { createTables, judge, type Memory, type Table, type Verdict } from './table.ts';
 import { parseValue } from './values.ts';
 
 /** All devices: takes what sources read, tells what became of the devices. */
@@ -73,6 +73,7 @@ export function createDevices(
   /** What each source feeds; made anew with the configuration. */
   let fed = new Map<string, [Device, Signal][]>();
   const sources = new Map<string, SourceState>();
+  let tableOf = createTables();
   const changeListeners = new Set<(id: string, state: DeviceState | undefined) => void>();
   const readingListeners = new Set<(reading: Reading) => void>();
   const counts = { readings: 0, strays: 0, late: 0, bad: 0, changes: 0 };
@@ -122,14 +123,8 @@ export function createDevices(
   const refresh = (device: Device, now: number): void => {
     const { state } = device;
     const verdict = judge(device.table, device.signals, device.memory);
-    device.state = {
-      ...verdict,
-      id: state.id,
-      name: state.name,
-      signals: snapshots(device.signals),
-      since: verdict.reach === state.reach ? state.since : now,
-      changedAt: now,
-    };
+    const since = verdict.reach === state.reach ? state.since : now;
+    device.state = newState(state, verdict, snapshots(device.signals), since, now);
     counts.changes += 1;
     tell(changeListeners, device.options.id, device.state);
   };
@@ -146,7 +141,7 @@ export function createDevices(
   };
 
   const build = (one: DeviceOptions, old?: Device): Device => {
-    const table = readTable(one);
+    const table = tableOf(one);
     const signals = new Map<string, Signal>();
     for (const [name, rules] of Object.entries(one.signals)) {
       const known = old?.signals.get(name);
@@ -162,14 +157,9 @@ export function createDevices(
     const memory: Memory | undefined = table.hysteresis.length > 0 ? new Map() : undefined;
     const verdict = judge(table, signals, memory);
     const now = clock.now();
-    const state: DeviceState = {
-      ...verdict,
-      id: one.id,
-      name: one.name ?? one.id,
-      signals: snapshots(signals),
-      since: old && old.state.reach === verdict.reach ? old.state.since : now,
-      changedAt: now,
-    };
+    const since = old && old.state.reach === verdict.reach ? old.state.since : now;
+    const names = { id: one.id, name: one.name ?? one.id };
+    const state = newState(names, verdict, snapshots(signals), since, now);
     return { ...notWaiting(), options: one, signals, table, memory, state };
   };
 
@@ -188,7 +178,8 @@ export function createDevices(
     // A fresh reading that changed nothing still has a new time.
     for (const signal of device.signals.values()) {
       if (signal.snapshot && device.state.signals.get(signal.name) === signal.snapshot) continue;
-      device.state = { ...device.state, signals: snapshots(device.signals) };
+      const { state } = device;
+      device.state = newState(state, state, snapshots(device.signals), state.since, state.changedAt);
       break;
     }
     return device.state;
@@ -254,6 +245,7 @@ export function createDevices(
     update(wanted) {
       if (stopped) return;
       const before = new Map(devices);
+      tableOf = createTables();
       // Everything is built first, so that a rule that cannot be read leaves all as it was.
       const after = wanted.map((one): [string, Device] => {
         const known = before.get(one.id);
@@ -281,6 +273,17 @@ export function createDevices(
     },
     counts: () => ({ devices: devices.size, ...counts }),
   };
+}
+
+/** Written out, since spreading is what would cost most in the whole way from a reading to a state. */
+function newState(
+  { id, name }: Pick<DeviceState, 'id' | 'name'>,
+  { reach, note, activity, cause }: Verdict,
+  signals: ReadonlyMap<string, SignalState>,
+  since: number,
+  changedAt: number,
+): DeviceState {
+  return { id, name, reach, note, activity, signals, since, changedAt, cause };
 }
 
 function snapshots(signals: ReadonlyMap<string, Signal>): Map<string, SignalState> {

@@ -39,7 +39,7 @@ export type Memory = Map<Comparison, boolean>;
  * Reads the rules of a device.
  * @throws CodedError DEV_RULE_SYNTAX, DEV_TEMPLATE_SYNTAX
  */
-export function readTable(options: DeviceOptions): Table {
+function readTable(options: DeviceOptions): Table {
   const names = Object.keys(options.signals);
   const hysteresis = (name: string): number => options.signals[name]?.hysteresis ?? 0;
   const rows = (options.states ?? []).map((row): Row => {
@@ -61,6 +61,25 @@ export function readTable(options: DeviceOptions): Table {
   };
 }
 
+/** Reads the rules of many devices; those of one kind share their table, since fleets are many of a few kinds. */
+export function createTables(): (options: DeviceOptions) => Table {
+  const tables = new Map<string, Table>();
+  return (options) => {
+    const shape = Object.entries(options.signals).map(([name, rules]) => [
+      name,
+      rules.values,
+      rules.hysteresis,
+    ]);
+    const key = JSON.stringify([options.states, shape]);
+    let table = tables.get(key);
+    if (!table) {
+      table = readTable(options);
+      tables.set(key, table);
+    }
+    return table;
+  };
+}
+
 /** Applies the rules to signals as they are shown. `memory` is brought up to date. */
 export function judge(
   table: Table,
@@ -75,6 +94,7 @@ export function judge(
       reach: row?.basic === 'closed' ? 'unreachable' : 'reachable',
       note: noteOf(row, signals),
       activity: row?.activity,
+      cause: undefined,
     };
   }
   const last = lastKnown(table, signals, memory);
@@ -121,7 +141,7 @@ function lastKnown(
   signals: ReadonlyMap<string, Signal>,
   memory: Memory | undefined,
 ): string | undefined {
-  const then = viewOf(signals, memory, (shown) => ({ ...shown, known: shown.value !== undefined }));
+  const then = viewOf(signals, memory, ({ value, cause }) => ({ known: value !== undefined, value, cause }));
   const { row, cause } = decide(table, signals, then);
   return (cause ? listOf(signals) : noteOf(row, signals)) || undefined;
 }

@@ -35,7 +35,7 @@ export const sourceErrors = defineErrors('SRC', {
   },
   BROKER_VERSION: {
     text: 'broker {broker} does not speak MQTT {version}',
-    remedy: 'Set `protocol_version` of the source to the one that it speaks.',
+    remedy: 'Set `protocol` of the source to the one that it speaks.',
     exit: CONFIGURATION,
   },
   BROKER_CLIENT_ID: {

@@ -46,11 +46,12 @@ export function createBindings(
 ): Bindings {
   const { log, counts } = deps;
   const byKey = new Map(options.bindings.map((binding) => [bindingKey(binding), bind(binding)]));
-  const index = createTopicIndex(Array.from(byKey.values(), (one) => [one.topic, one] as const));
+  const read = [...byKey.values()].filter((one) => one.topic !== '');
+  const index = createTopicIndex(read.map((one) => [one.topic, one] as const));
 
   return {
     byKey,
-    subscriptions: subscriptionsOf(byKey.values()),
+    subscriptions: subscriptionsOf(read),
     read(topic, bytes, retained, at) {
       counts.messages += 1;
       const found = index.match(topic);
@@ -108,7 +109,8 @@ export function subscriptionChanges(
 }
 
 function bind(binding: MqttBinding): Bound {
-  checkFilter(binding.topic);
+  // A signal that is only written has no topic to read.
+  if (binding.topic !== '' || !binding.write) checkFilter(binding.topic);
   if (binding.write) checkTopic(binding.write.topic);
   return {
     ...binding,

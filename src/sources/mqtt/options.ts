@@ -4,7 +4,8 @@ import type { ValueRules } from '../../device/options.ts';
 export interface MqttBinding {
   readonly device: string;
   readonly signal: string;
-  /** Topic filter (MQTT 5 §4.7): `+` and `#` as usual; every topic that matches feeds this one signal. */
+  /** Topic filter (MQTT 5 §4.7): `+` and `#` as usual; every topic that matches feeds this one signal. Empty:
+   * the signal is only written. */
   readonly topic: string;
   readonly qos?: 0 | 1 | 2 | undefined;
   /** Where in a JSON payload the value is: `temp`, `a.b[2].c`, `["odd name"].x`. Without it the payload is the value. */

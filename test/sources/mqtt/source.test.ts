@@ -131,6 +131,15 @@ test('messages become readings: plain, JSON, wildcard, several signals of one me
   await end(made, broker);
 });
 
+test('a signal that is only written needs no topic to read', async () => {
+  const broker = await createMemoryBroker();
+  const made = await started(broker, { bindings: [{ ...LAMP, topic: '' }] });
+  assert.equal(broker.subscribed, []);
+  await made.source.write({ device: 'lamp', signal: 'on' }, true, never);
+  await turns(() => broker.published.length === 1, 'the write');
+  await end(made, broker);
+});
+
 test('one subscription per distinct filter', async () => {
   const broker = await createMemoryBroker();
   const made = await started(broker, {
@@ -689,6 +698,7 @@ test('bad options are refused when the source is made', () => {
   assert.is(refused({ url: 'http://x' }), 'SRC_BAD_URL http://x is no address of a broker');
   assert.is(refused({ url: 'mqtt://u:secret@' }), 'SRC_BAD_URL mqtt://***@ is no address of a broker');
   assert.match(refused({ bindings: [{ ...FREEZER, topic: 'a/#/b' }] }), 'SRC_BAD_TOPIC');
+  assert.match(refused({ bindings: [{ ...FREEZER, topic: '' }] }), 'SRC_BAD_TOPIC');
   assert.match(refused({ bindings: [{ ...FREEZER, path: 'a..b' }] }), 'SRC_BAD_PATH');
   assert.match(refused({ bindings: [{ ...LAMP, write: { topic: 'a/+' } }] }), 'SRC_BAD_TOPIC');
   assert.match(refused({ statusTopic: '#' }), 'SRC_BAD_TOPIC');
