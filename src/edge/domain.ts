@@ -8,12 +8,20 @@ export interface Domain {
   serves(host: string, port?: number): boolean;
   /** The key of an address of record of ours, `sip:user@domain`; undefined: foreign, without a user, or no such URI. */
   aor(uri: string | SipUri): string | undefined;
-  /** Takes the addresses that listeners got, so that a client may name them instead of the domain. */
-  listening(addresses: readonly Address[]): void;
+  /**
+   * Takes an address of this machine at which a request was or may be received, so that a client may name it instead
+   * of the domain. What a listener on all addresses has is only known when a request comes.
+   */
+  listening(address: Address): void;
 }
 
 /** Schemes that name a presentity or an inbox in our domain alike (RFC 3859 §3, RFC 3860 §3). */
 const SCHEMES = new Set(['sip', 'pres', 'im']);
+
+/** A machine has few addresses; a table must have a bound. */
+const MOST_ADDRESSES = 256;
+
+const WILDCARD = /^(0\.0\.0\.0|::|)$/;
 
 export function createDomain(options: {
   domains: readonly string[];
@@ -22,10 +30,9 @@ export function createDomain(options: {
   const domains = options.domains.map(lower);
   const name = domains[0] ?? '';
   const aliases = new Set(options.aliases?.map(lower));
-  let own: readonly Address[] = [];
+  const own = new Set<string>();
 
-  const isListener = (host: string, port: number | undefined): boolean =>
-    own.some((address) => lower(address.host) === host && address.port === (port ?? 5060));
+  const isListener = (host: string, port = 5060): boolean => own.has(`${host} ${port}`);
 
   const serves = (host: string, port?: number): boolean => {
     const wanted = lower(host);
@@ -42,8 +49,8 @@ export function createDomain(options: {
       const host = domains.includes(lower(uri.host)) ? lower(uri.host) : name;
       return aorOf({ scheme: 'sip', user: uri.user, host, params: new Map(), headers: new Map() });
     },
-    listening(addresses) {
-      own = addresses;
+    listening({ host, port }) {
+      if (own.size < MOST_ADDRESSES && !WILDCARD.test(host)) own.add(`${lower(host)} ${port}`);
     },
   };
 }

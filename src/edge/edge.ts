@@ -20,7 +20,7 @@ import { createEsc, type Esc } from './esc.ts';
 import { type EdgeEvent, watchTraffic } from './events.ts';
 import { createGate, type Gate } from './gate.ts';
 import { type Binding, createLocation, type Location } from './location.ts';
-import { defaultLimits, type EdgeOptions, type Listen } from './options.ts';
+import { defaultLimits, type EdgeOptions, inSeconds, type Listen } from './options.ts';
 import { createPresence, type WatchVerdict } from './presence.ts';
 import { createProxy, type SipProxy } from './proxy.ts';
 import { createRegistrar, type Registrar } from './registrar.ts';
@@ -58,6 +58,12 @@ const METHODS = ['REGISTER', 'PUBLISH', 'SUBSCRIBE', 'NOTIFY', 'MESSAGE', 'OPTIO
 /** Those belong to sessions, which are not this server's business. */
 const SESSION_METHODS = ['INVITE', 'ACK', 'BYE', 'CANCEL', 'PRACK', 'UPDATE', 'INFO'];
 
+/** How much longer than the longest lifetime a stream may be silent, in milliseconds. */
+const IDLE_GRACE = 120_000;
+
+/** What `stop` keeps of its time for all that comes after the watchers, in milliseconds. */
+const STOP_RESERVE = 600;
+
 /** Option tags of RFC 3327 and RFC 5626. */
 const SUPPORTED = ['path', 'outbound'];
 
@@ -76,6 +82,9 @@ export function createEdge(deps: EdgeDeps, options: EdgeOptions): Edge {
   let accounts = createAccounts(domain, options.domains, options.users, options.algorithms);
   const currentAccounts = (): Accounts => accounts;
 
+  // Whoever registers or watches by a stream is reached by that stream alone, so it may be silent for as long.
+  const idle =
+    1_000 * Math.max(inSeconds(options.registration).max, inSeconds(options.subscription).max) + IDLE_GRACE;
   const listeners = options.listen.map((listen) => (deps.listen ?? socketFor)(listen));
   const transports = [...listeners, ...given];
   const stack = createStack(
@@ -90,7 +99,7 @@ export function createEdge(deps: EdgeDeps, options: EdgeOptions): Edge {
   function socketFor({ protocol, host, port }: Listen): Transport {
     return protocol === 'udp'
       ? createUdpTransport({ clock, log }, { host, port })
-      : createTcpTransport({ clock, log, random }, { host, port });
+      : createTcpTransport({ clock, log, random }, { host, port, idle });
   }
 
   const store: Store =
@@ -200,6 +209,7 @@ export function createEdge(deps: EdgeDeps, options: EdgeOptions): Edge {
 
   /** A value that turns out malformed when it is looked at is the sender's fault, anything else is ours. */
   const guarded = (handle: (incoming: Incoming) => void) => (incoming: Incoming) => {
+    domain.listening(incoming.flow.local);
     try {
       handle(incoming);
     } catch (error) {
@@ -245,14 +255,14 @@ export function createEdge(deps: EdgeDeps, options: EdgeOptions): Edge {
       }
       if (abort.aborted) return stack.stop();
       running = true;
-      domain.listening(listeners.map((transport) => transport.local));
+      for (const transport of transports) domain.listening(transport.local);
       for (const subscription of kept.subscriptions) notifier.restore(subscription);
       log.info('edge is up', { domain: domain.name, listen: listeners.map(describeListener).join(' ') });
     },
     async stop(deadline) {
       if (!running) return;
       running = false;
-      await notifier.stop(deadline);
+      await notifier.stop(Math.max(clock.now(), deadline - STOP_RESERVE));
       esc.stop();
       location.stop();
       await stack.stop();

@@ -53,6 +53,12 @@ export function createGate(
       realm: domain.name,
       algorithms: users.algorithms,
       lookup: (username) => users.secret(username),
+      // Clients differ in what they write there: the Request-URI, their registrar, our address. It is enough that the
+      // credentials were made for this server, since the nonce is ours and good for one request.
+      covers(text, request) {
+        const uri = read(text);
+        return text === request.uri || (uri !== undefined && domain.serves(uri.host, uri.port));
+      },
     });
   }
 

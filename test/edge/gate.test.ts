@@ -15,7 +15,7 @@ function lab(users: Record<string, string | EdgeUser>, localUser?: string, algor
   const clock = createFakeClock();
   const random = createFakeRandom();
   const domain = createDomain({ domains: ['test.local', 'other.local'], aliases: ['192.0.2.9'] });
-  domain.listening([{ host: '192.0.2.254', port: 5060 }]);
+  domain.listening({ host: '192.0.2.254', port: 5060 });
   const accounts = createAccounts(domain, ['test.local', 'other.local'], users, algorithms);
   const gate = createGate({ clock, random }, { domain, accounts: () => accounts, localUser });
   const ask = (
@@ -24,6 +24,7 @@ function lab(users: Record<string, string | EdgeUser>, localUser?: string, algor
     password: string,
     proxy = false,
     protocol: 'udp' | 'memory' = 'udp',
+    digestUri = 'sip:bob@test.local',
   ) => {
     const round = createDigestClient({ random }, { username, password }).begin();
     const make = () =>
@@ -39,8 +40,12 @@ function lab(users: Record<string, string | EdgeUser>, localUser?: string, algor
     const challenge = arrive(make(), flow);
     challenge.respond(first.status, first);
     if (!round.challenged(challenge.response)) return first;
+    const signed = make();
+    signed.uri = digestUri;
+    round.authorize(signed);
     const second = make();
-    round.authorize(second);
+    for (const name of ['Authorization', 'Proxy-Authorization'])
+      for (const line of signed.lines(name)) second.add(name, line);
     return gate.identify(arrive(second, flow), proxy);
   };
   return { ask, domain, accounts };
@@ -162,4 +167,17 @@ test('known are the addresses of all users, in all their spellings', () => {
   assert.not.ok(known('sip:carol@test.local'));
   assert.not.ok(known('sips:alice@test.local'));
   assert.not.ok(known('sip:alice@192.0.2.254:9999'));
+});
+
+test('credentials made for another server are worth nothing here, whatever way of naming us is fine', () => {
+  const { ask } = lab({ alice: 'secret' });
+  const as = (uri: string): number => {
+    const verdict = ask('sip:alice@test.local', 'alice', 'secret', false, 'udp', uri);
+    return verdict.ok ? 200 : verdict.status;
+  };
+  assert.is(as('sip:bob@test.local'), 200);
+  assert.is(as('sip:test.local:5060;transport=udp'), 200);
+  assert.is(as('sip:192.0.2.254:5060'), 200);
+  assert.is(as('sip:evil.example'), 400);
+  assert.is(as('sip:bob@evil.example'), 400);
 });

@@ -33,7 +33,7 @@ function lab(options: { forwarding?: number } = {}) {
   const clock = createFakeClock();
   const random = createFakeRandom();
   const domain = createDomain({ domains: ['test.local'] });
-  domain.listening([{ host: '192.0.2.254', port: 5060 }]);
+  domain.listening({ host: '192.0.2.254', port: 5060 });
   const accounts = createAccounts(domain, ['test.local'], {
     alice: 'a',
     bob: 'b',

@@ -16,7 +16,7 @@ const test = suite('registrar');
 function lab(more: { bindings?: number; bindingsPerAor?: number; users?: Record<string, EdgeUser> } = {}) {
   const clock = createFakeClock();
   const domain = createDomain({ domains: ['test.local'] });
-  domain.listening([{ host: '192.0.2.254', port: 5060 }]);
+  domain.listening({ host: '192.0.2.254', port: 5060 });
   const users = more.users ?? {
     alice: { password: 'a' },
     gw: { password: 'g', aors: ['sip:dev-*@test.local'] },
