@@ -2,6 +2,7 @@ import { createSystemClock } from '../base/clock.ts';
 import { createSystemFiles } from '../base/file.ts';
 import { createLog, formatRecord, type LogRecord } from '../base/log.ts';
 import { createSystemRandom } from '../base/random.ts';
+import { exits } from './errors.ts';
 import type { Style, Surroundings } from './io.ts';
 import { runProgram } from './program.ts';
 import { programVersion } from './version.ts';
@@ -76,6 +77,13 @@ function jsonLine({ level, part, text, fields, repeated }: LogRecord, wall: numb
 }
 
 async function main(): Promise<void> {
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (thrown: unknown) => {
+      // A defect: the state is not to be trusted any more. The stack is what its reporter can give us.
+      process.stderr.write(`presentity: ${thrown instanceof Error ? thrown.stack : String(thrown)}\n`);
+      process.exit(exits.software);
+    });
+  }
   const status = await runProgram(surroundings(), process.argv.slice(2));
   // What was written to a pipe must be out before the process goes.
   await Promise.all(

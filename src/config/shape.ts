@@ -12,7 +12,6 @@ interface Inside {
   readonly value?: Schema;
   readonly key?: unknown;
   readonly wrapped?: Schema;
-  readonly default?: unknown;
   readonly pipe?: readonly Schema[];
 }
 
@@ -20,26 +19,20 @@ interface Inside {
 export interface Shape {
   readonly core: Inside;
   readonly facts: Facts;
-  readonly optional: boolean;
-  readonly default?: unknown;
 }
 
 /** Takes off optional and pipe, collecting what they say; the outermost word wins. */
 export function shapeOf(schema: Schema): Shape {
   let inside = schema as unknown as Inside;
   let facts: Facts = {};
-  let optional = false;
-  let fallback: unknown;
   for (;;) {
     if (inside.pipe) facts = { ...(v.getMetadata(inside as never) as Facts), ...facts };
     if (inside.wrapped) {
-      optional = true;
-      fallback ??= inside.default;
       inside = inside.wrapped as unknown as Inside;
     } else if (inside.pipe?.[0] && (inside.pipe[0] as unknown) !== inside) {
       inside = inside.pipe[0] as unknown as Inside;
     } else {
-      return { core: inside, facts, optional, ...(fallback !== undefined && { default: fallback }) };
+      return { core: inside, facts };
     }
   }
 }
