@@ -37,6 +37,8 @@ interface Usage {
   /** CSeq of the last SUBSCRIBE before there was a dialog. */
   seq: number;
   expiresAt: number;
+  /** A NOTIFY has said since the last SUBSCRIBE how long it lasts; its 2xx does not lengthen that. */
+  told: boolean;
   unclaim: () => void;
   /** Timer N. */
   noNotify: Timer | undefined;
@@ -143,6 +145,7 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
       flow: undefined,
       seq: 1,
       expiresAt: clock.now() + expires * 1000,
+      told: false,
       unclaim: () => undefined,
       noNotify: undefined,
       refresh: undefined,
@@ -188,6 +191,7 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
         if (usage !== mine || mine.inFlight !== abort) return;
         mine.seq = Math.max(mine.seq, request.cseq?.number ?? 0);
         mine.dialog?.used(mine.seq);
+        mine.told = false;
         mine.noNotify?.cancel();
         mine.noNotify = stack.after(timerN, () => silent(mine));
       },
@@ -214,7 +218,8 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
     mayAskLonger = true;
     // RFC 5839 §5.3: no NOTIFY will follow.
     if (response.status === 204) mine.noNotify?.cancel();
-    expireIn(mine, Math.min(response.expires ?? asked, asked));
+    const seconds = Math.min(response.expires ?? asked, asked);
+    if (!mine.told || clock.now() + seconds * 1000 < mine.expiresAt) expireIn(mine, seconds);
     if (state.kind === 'active' || state.kind === 'pending') show(mine, state.kind);
   };
 
@@ -271,6 +276,8 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
       else refused(outcome, expires);
       return;
     }
+    // The NOTIFY came, but never the 2xx: it lasts as long as was asked for.
+    if (mine.expiry === undefined) expireIn(mine, expires);
     mine.refresh?.cancel();
     mine.refresh = stack.after(patience.next(), () => refresh(mine));
   };
@@ -348,8 +355,11 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
     if (told.state === 'terminated') terminated(told.reason, told.retryAfter);
     else {
       // Most only repeat what is left; that must not move the refresh.
-      const end = told.expires === undefined ? mine.expiresAt : clock.now() + told.expires * 1000;
-      if (told.expires !== undefined && Math.abs(end - mine.expiresAt) > slack) expireIn(mine, told.expires);
+      if (told.expires !== undefined) {
+        const end = clock.now() + told.expires * 1000;
+        if (mine.expiry === undefined || Math.abs(end - mine.expiresAt) > slack) expireIn(mine, told.expires);
+        mine.told = true;
+      }
       show(mine, told.state);
     }
   };
