@@ -15,6 +15,7 @@ export const config = defineVerb({
   flags: {},
   words: [2, 2],
   async run(surroundings, { json }, [action = '', file = '']) {
+    if (action === 'assemble') return assemble(surroundings, file);
     if (action !== 'check') {
       const meant = nearest(action, ['check']);
       throw cliErrors.UNKNOWN_VERB({
@@ -25,6 +26,17 @@ export const config = defineVerb({
     return check(surroundings, file, json);
   },
 });
+
+/**
+ * What `run` reads from its child process (see apart.ts): everything, secrets included, so it is not for eyes.
+ */
+async function assemble({ io, files }: Surroundings, file: string): Promise<number> {
+  if (io.terminal)
+    throw cliErrors.UNKNOWN_VERB({ verb: 'config assemble', guess: '; did you mean "config check"?' });
+  const loaded = await loadConfig({ files }, { file, mode: 'run' });
+  io.out(JSON.stringify(loaded));
+  return loaded.ok ? exits.ok : loaded.exit;
+}
 
 async function check({ io, files }: Surroundings, file: string, json: boolean): Promise<number> {
   const loaded = await loadConfig({ files }, { file, mode: 'check' });

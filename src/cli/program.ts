@@ -4,6 +4,7 @@ import { cliErrors, exits } from './errors.ts';
 import { parseFlags } from './flags.ts';
 import { programHelp, verbHelp } from './help.ts';
 import type { Io, Surroundings } from './io.ts';
+import { printable } from './table.ts';
 import { VERBS } from './verbs.ts';
 
 /**
@@ -71,8 +72,9 @@ function report(io: Io, error: Error | CodedError, json: boolean): void {
       : { text, exit: exits.software };
     io.err(JSON.stringify({ error: rest }));
   } else if (coded) {
-    io.err(`presentity: ${error.message} [${error.code}]`);
-    if (error.remedy) io.err(`  ${error.remedy}`);
+    // A reason phrase of a stranger may be in it.
+    io.err(`presentity: ${printable(error.message)} [${error.code}]`);
+    if (error.remedy) io.err(`  ${printable(error.remedy)}`);
   } else {
     // Whatever has no code is a defect: its stack is what its reporter can give us.
     io.err(`presentity: ${error.stack ?? error.message}`);

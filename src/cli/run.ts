@@ -1,4 +1,3 @@
-import { loadConfig } from '../config/load.ts';
 import { formatProblem, plainProblem } from '../config/problem.ts';
 import { parseLevel } from './levels.ts';
 import { serve } from './serve.ts';
@@ -25,7 +24,7 @@ export const run = defineVerb({
     const level = parseLevel(values['log-level']);
     // SIGTERM must work from the first moment on.
     const abort = surroundings.interruptible();
-    const loaded = await loadConfig({ files }, { file, mode: 'run' });
+    const loaded = await loadApart(surroundings, file);
     for (const one of loaded.problems) {
       io.err(values.json ? JSON.stringify({ problem: plainProblem(one) }) : formatProblem(one));
     }

@@ -5,6 +5,7 @@ import { cliErrors, exits } from './errors.ts';
 import { parseCount } from './flags.ts';
 import { IDENTITY_FLAGS, parseAddress, readIdentity } from './identity.ts';
 import { failureError, openPhone, SERVER_FLAGS } from './phone.ts';
+import { printable } from './table.ts';
 import { defineVerb } from './verb.ts';
 import { createView, type Seen } from './view.ts';
 
@@ -57,7 +58,7 @@ export const watch = defineVerb({
           if (!said) return;
           trouble = said.error;
           if (said.final) finish(said.error);
-          else if (!values.json) io.err(`presentity: ${said.error.message}; trying again`);
+          else if (!values.json) io.err(`presentity: ${printable(said.error.message)}; trying again`);
         },
       });
       let finished = false;

@@ -91,13 +91,26 @@ export function createControlServer(
         socket.pause();
         return;
       }
-      for (const line of lines) {
-        if (line.trim() !== '') handle(socket, line, ends);
-      }
+      // One after the other, and none while answers lie unread: a tool that only asks cannot fill the memory.
+      socket.pause();
+      void handleAll(socket, lines, ends).then(() => socket.resume());
     });
   };
 
-  const handle = (socket: Socket, line: string, ends: (() => void)[]): void => {
+  const handleAll = async (socket: Socket, lines: readonly string[], ends: (() => void)[]): Promise<void> => {
+    for (const line of lines) {
+      if (line.trim() !== '') await handle(socket, line, ends);
+      if (socket.destroyed) return;
+      if (socket.writableLength > MOST_UNREAD) {
+        await new Promise((resolve) => {
+          socket.once('drain', resolve);
+          socket.once('close', resolve);
+        });
+      }
+    }
+  };
+
+  const handle = async (socket: Socket, line: string, ends: (() => void)[]): Promise<void> => {
     const parsed = parseRequest(line);
     if (!parsed.ok) {
       fail(socket, parsed.id, controlErrors.BAD_REQUEST({ why: parsed.why }));
@@ -111,17 +124,11 @@ export function createControlServer(
     }
     served += 1;
     if (isOwn(deps.questions, verb)) {
-      void Promise.resolve()
-        .then(() => deps.questions[verb]())
-        .then(
-          (result) => answer(socket, { version: PROTOCOL, id, result }),
-          (error: unknown) =>
-            fail(
-              socket,
-              id,
-              isCoded(error) ? error : controlErrors.FAILED({ cause: asError(error).message }),
-            ),
-        );
+      try {
+        answer(socket, { version: PROTOCOL, id, result: await deps.questions[verb]() });
+      } catch (error) {
+        fail(socket, id, isCoded(error) ? error : controlErrors.FAILED({ cause: asError(error).message }));
+      }
     } else if (isOwn(deps.streams, verb)) {
       // One stream a connection is enough for any tool, and bounds what a connection can cost.
       if (ends.length > 0) fail(socket, id, controlErrors.BAD_REQUEST({ why: 'a stream is open already' }));

@@ -170,6 +170,43 @@ test('a tail that does not read costs a bounded amount, and is told what it miss
   await stop();
 });
 
+test('a tool that asks and does not read costs a bounded amount', async () => {
+  const big = { ...REPORT, config: 'x'.repeat(10_000) };
+  const path = join(directory, 'control.sock');
+  let asked = 0;
+  const server = createControlServer(
+    {
+      clock,
+      log: silentLog,
+      files,
+      questions: {
+        status: () => {
+          asked += 1;
+          return big;
+        },
+        stop: () => ({}),
+      },
+      streams: { tail: () => () => {} },
+    },
+    { socket: path },
+  );
+  await server.start(new AbortController().signal);
+  const socket = connect({ path });
+  socket.pause();
+  let got = 0;
+  for (let id = 1; id <= 5000; id++) socket.write(`{"version":1,"id":${id},"verb":"status"}\n`);
+  await until(() => asked > 10);
+  for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(asked < 500, `${asked} answers for nobody`);
+  socket.on('data', (chunk) => {
+    got += chunk.toString().split('\n').length - 1;
+  });
+  socket.resume();
+  await until(() => got === 5000);
+  socket.destroy();
+  await server.stop(clock.now());
+});
+
 test('G43: a tool that does not read does not delay the end', async () => {
   const { path, start, server, emit, listeners } = rig();
   await start();

@@ -1,6 +1,7 @@
 import { asError, isCoded } from '../../base/errors.ts';
 import { parseExpression } from '../../device/expression.ts';
 import { parseTemplate } from '../../device/template.ts';
+import { riskOf } from '../../sources/serial/pattern.ts';
 import { configErrors } from '../errors.ts';
 import type { ParsedConfig } from '../schema/config.ts';
 import type { Check, CheckContext } from './context.ts';
@@ -143,7 +144,7 @@ function checkSignal(
 
 /** A pattern that never starts at the beginning of a line also finds its text inside another report. */
 function checkMatch(context: CheckContext, path: (string | number)[], match: string): void {
-  const groups = new RegExp(`${match}|`, 'u').exec('')?.length ?? 1;
+  const groups = new RegExp(`${match}|`).exec('')?.length ?? 1;
   if (groups > 2 && !/\(\?<value>/.test(match)) {
     context.warning(
       configErrors.RISKY({
@@ -153,11 +154,11 @@ function checkMatch(context: CheckContext, path: (string | number)[], match: str
       [...path, 'match'],
     );
   }
-  // (a+)+ and its like take exponential time on a line that nearly matches.
-  if (/\([^()]*[+*][^()]*\)[+*]|\([^()]*[+*][^()]*\)\{\d+,/.test(match)) {
+  // (a+)+ and its like take exponential time on a line that nearly matches: the source then searches under a time limit.
+  if (riskOf(match).nested) {
     context.warning(
       configErrors.RISKY({
-        what: 'a repetition inside a repetition can take for ever on a line that nearly matches',
+        what: 'a repetition inside a repetition can take very long on a line that nearly matches',
         expected: 'one repetition only, such as [0-9.]+ instead of ([0-9]+\\.?)+',
       }),
       [...path, 'match'],

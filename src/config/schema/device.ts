@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { choice, named, number, optional, required, scalar, section, text, whole } from './field.ts';
-import { aor, duration, name, pattern, plainValue, topicFilter, topicName } from './scalars.ts';
+import { aor, duration, jsonPath, name, pattern, plainValue, topicFilter, topicName } from './scalars.ts';
 import { passwordOf } from './secret.ts';
 
 const qos = v.pipe(v.picklist([0, 1, 2]), v.metadata({ expects: '0, 1 or 2' }));
@@ -31,11 +31,11 @@ export const signalSchema = section({
 
   topic: optional(topicFilter, 'MQTT: the topic to read; + and # as usual.'),
   path: optional(
-    text,
+    jsonPath,
     'MQTT: where the value is in a JSON payload, such as temp or a.b[2].c. Without it the payload is the value.',
   ),
   time: optional(
-    text,
+    jsonPath,
     'MQTT: where the time is in a JSON payload: seconds or milliseconds since 1970, or RFC 3339.',
   ),
   qos: optional(qos, 'MQTT: the quality of service of the subscription.'),

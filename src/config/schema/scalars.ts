@@ -1,7 +1,9 @@
 import { isIP } from 'node:net';
 import { parseUri, type SipUri } from 'tiny-sip';
 import * as v from 'valibot';
-import { asError } from '../../base/errors.ts';
+import { asError, isCoded } from '../../base/errors.ts';
+import { parsePath } from '../../sources/mqtt/path.ts';
+import { checkFilter, checkTopic } from '../../sources/mqtt/topics.ts';
 import { parseDuration, parseSize } from '../units.ts';
 import { scalar } from './field.ts';
 
@@ -95,27 +97,35 @@ export const mqttUrl = scalar('a URL such as mqtt://127.0.0.1:1883 or mqtts://br
   return text;
 });
 
-/** MQTT 5 §4.7: `#` alone as the last level, `+` alone in any level. */
+/** What a room below says of a text that it refuses, without what the caret shows anyway. */
+function orProblem<Result>(read: () => Result): Result {
+  try {
+    return read();
+  } catch (error) {
+    const problem = isCoded(error) ? error.fields.problem : undefined;
+    throw typeof problem === 'string' ? new Error(problem) : error;
+  }
+}
+
 export const topicFilter = scalar(
   'a topic such as cold/freezer2, or with wildcards cold/+/temp or cold/#',
   (text) => {
-    if (text === '' || Buffer.byteLength(text) > 65_535 || text.includes('\0')) return undefined;
     if (text.startsWith('$share/')) throw new Error('shared subscriptions scatter the messages of one topic');
-    const levels = text.split('/');
-    for (const [at, level] of levels.entries()) {
-      if (level.includes('#') && (level !== '#' || at !== levels.length - 1))
-        throw new Error('"#" stands alone, as the last level');
-      if (level.includes('+') && level !== '+') throw new Error('"+" stands alone in its level');
-    }
+    orProblem(() => checkFilter(text));
     return text;
   },
 );
 
 /** A topic to publish to. */
 export const topicName = scalar('a topic without wildcards, such as lamp/set', (text) => {
-  if (text === '' || Buffer.byteLength(text) > 65_535 || text.includes('\0')) return undefined;
-  if (/[+#]/.test(text)) throw new Error('nothing can be published to wildcards');
   if (text.startsWith('$')) throw new Error('topics that begin with $ belong to the broker');
+  orProblem(() => checkTopic(text));
+  return text;
+});
+
+/** Where something is in a JSON payload. */
+export const jsonPath = scalar('a path such as temp, a.b[2].c or ["odd name"].x', (text) => {
+  orProblem(() => parsePath(text));
   return text;
 });
 
@@ -124,7 +134,7 @@ export const pattern = scalar(
   (text) => {
     if (text === '' || text.length > 1000) return undefined;
     try {
-      new RegExp(text, 'u');
+      new RegExp(text);
     } catch (error) {
       throw new Error(asError(error).message.replace(/^.*: /, ''));
     }
