@@ -21,8 +21,6 @@ const SCHEMES = new Set(['sip', 'pres', 'im']);
 /** A machine has few addresses; a table must have a bound. */
 const MOST_ADDRESSES = 256;
 
-const WILDCARD = /^(0\.0\.0\.0|::|)$/;
-
 export function createDomain(options: {
   domains: readonly string[];
   aliases?: readonly string[] | undefined;
@@ -50,9 +48,14 @@ export function createDomain(options: {
       return aorOf({ scheme: 'sip', user: uri.user, host, params: new Map(), headers: new Map() });
     },
     listening({ host, port }) {
-      if (own.size < MOST_ADDRESSES && !WILDCARD.test(host)) own.add(`${lower(host)} ${port}`);
+      if (own.size < MOST_ADDRESSES && !isWildcard(host)) own.add(`${lower(host)} ${port}`);
     },
   };
+}
+
+/** Whether a listener at that host listens on all addresses. */
+export function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || host === '::' || host === '';
 }
 
 /** A URI that may be malformed. */

@@ -3,7 +3,6 @@ import {
   createTcpTransport,
   createUdpTransport,
   type Flow,
-  type Incoming,
   type Locator,
   type Random,
   type Transport,
@@ -14,7 +13,8 @@ import type { Files } from '../base/file.ts';
 import type { Log } from '../base/log.ts';
 import type { Health, Part } from '../base/part.ts';
 import { type Accounts, createAccounts } from './accounts.ts';
-import { createDomain, read } from './domain.ts';
+import { dispatch } from './dispatch.ts';
+import { createDomain } from './domain.ts';
 import { edgeErrors } from './errors.ts';
 import { createEsc, type Esc } from './esc.ts';
 import { type EdgeEvent, watchTraffic } from './events.ts';
@@ -52,20 +52,11 @@ export interface Edge extends Part<EdgeOptions> {
   counts(): Record<string, number>;
 }
 
-/** Requests that the edge serves itself or forwards; for Allow (RFC 3261 §20.5). */
-const METHODS = ['REGISTER', 'PUBLISH', 'SUBSCRIBE', 'NOTIFY', 'MESSAGE', 'OPTIONS'];
-
-/** Those belong to sessions, which are not this server's business. */
-const SESSION_METHODS = ['INVITE', 'ACK', 'BYE', 'CANCEL', 'PRACK', 'UPDATE', 'INFO'];
-
 /** How much longer than the longest lifetime a stream may be silent, in milliseconds. */
 const IDLE_GRACE = 120_000;
 
 /** What `stop` keeps of its time for all that comes after the watchers, in milliseconds. */
 const STOP_RESERVE = 600;
-
-/** Option tags of RFC 3327 and RFC 5626. */
-const SUPPORTED = ['path', 'outbound'];
 
 /**
  * Makes an edge. Nothing is opened before `start`.
@@ -173,67 +164,8 @@ export function createEdge(deps: EdgeDeps, options: EdgeOptions): Edge {
     { forwarding: limits.forwarding },
   );
 
-  /** RFC 3261 §11.2, RFC 3903 §7: what this server can do. */
-  const describe = (incoming: Incoming): void =>
-    incoming.respond(200, {
-      headers: {
-        Allow: METHODS.join(', '),
-        Accept: esc.accept.join(', '),
-        'Allow-Events': notifier.event,
-        Supported: SUPPORTED.join(', '),
-      },
-    });
-
-  const subscribe = (incoming: Incoming): void => {
-    if (incoming.request.event?.package === notifier.event) notifier.handle(incoming);
-    else incoming.respond(489, { headers: { 'Allow-Events': notifier.event } });
-  };
-
-  const query = (incoming: Incoming): void => {
-    const { request } = incoming;
-    const target = read(request.uri);
-    const forUs =
-      target?.user === undefined && target !== undefined && domain.serves(target.host, target.port);
-    // A request for a user that may go no further is answered here (RFC 3261 §11).
-    const last = request.maxForwards === 0 && domain.aor(request.uri) !== undefined;
-    if (forUs || last) local(describe)(incoming);
-    else proxy.handle(incoming);
-  };
-
-  /** RFC 3261 §8.2.2.3, for what ends here; what is forwarded is its receiver's business. */
-  const local = (handle: (incoming: Incoming) => void) => (incoming: Incoming) => {
-    const unknown = incoming.request.all('Require').filter((tag) => !SUPPORTED.includes(tag.toLowerCase()));
-    if (unknown.length === 0) handle(incoming);
-    else incoming.respond(420, { headers: { Unsupported: unknown.join(', ') } });
-  };
-
-  /** A value that turns out malformed when it is looked at is the sender's fault, anything else is ours. */
-  const guarded = (handle: (incoming: Incoming) => void) => (incoming: Incoming) => {
-    domain.listening(incoming.flow.local);
-    try {
-      handle(incoming);
-    } catch (error) {
-      const cause = asError(error);
-      const status = 'status' in cause && typeof cause.status === 'number' ? cause.status : 500;
-      if (status === 500) log.error('request failed', { method: incoming.request.method, cause });
-      if (!incoming.responded) incoming.respond(status, status === 500 ? {} : { reason: 'Malformed Header' });
-    }
-  };
-
   const open = (): void => {
-    stack.on('REGISTER', guarded(local((incoming) => registrar.handle(incoming))));
-    stack.on('PUBLISH', guarded(local((incoming) => esc.handle(incoming))));
-    stack.on('SUBSCRIBE', guarded(local(subscribe)));
-    stack.on('OPTIONS', guarded(query));
-    stack.on('NOTIFY', (incoming) => incoming.respond(481));
-    for (const method of SESSION_METHODS)
-      stack.on(method, (incoming) => {
-        if (method !== 'ACK') incoming.respond(405, { headers: { Allow: METHODS.join(', ') } });
-      });
-    stack.on(
-      '*',
-      guarded((incoming) => proxy.handle(incoming)),
-    );
+    dispatch(stack, { log, domain, registrar, esc, notifier, proxy });
     stack.onFlowClosed((flow) => location.flowClosed(flow));
     if (deps.onEvent) watchTraffic(stack, domain, deps.onEvent);
   };

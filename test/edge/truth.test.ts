@@ -95,7 +95,10 @@ async function run(seed: number, steps: readonly Step[]): Promise<void> {
 
   const speaker = (id: string): Segment | undefined =>
     segments.filter((one) => one.notes.has(id)).sort((x, y) => y.order - x.order)[0];
+  // When what was hidden behind an expired segment came to light again.
+  const moments: number[] = [];
   const expire = (segment: Segment, at: number): void => {
+    moments.push(at);
     segments.splice(segments.indexOf(segment), 1);
     for (const id of segment.notes.keys()) if (!speaker(id)) closed.set(id, { from: at, until: at + LINGER });
   };
@@ -190,6 +193,7 @@ async function run(seed: number, steps: readonly Step[]): Promise<void> {
   calm = true;
   const restless = (): boolean =>
     [
+      ...moments,
       ...segments.map((one) => one.expiresAt),
       ...[...closed.values()].flatMap((one) => [one.from, one.until]),
     ].some((at) => Math.abs(at - clock.now()) < FUZZ);
