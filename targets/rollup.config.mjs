@@ -40,7 +40,12 @@ export default {
     commonjs({ ignoreDynamicRequires: true }),
     json({ compact: true }),
     esbuild({ target: 'node20', define: { __VERSION__: JSON.stringify(version) } }),
-    terser({ ecma: 2022, module: true, compress: { passes: 2 }, format: { comments: false } }),
+    terser({
+      ecma: 2022,
+      module: true,
+      compress: { passes: 2 }, // ASCII only: one character beyond Latin-1 makes V8 keep a whole chunk with two bytes a character.
+      format: { comments: false, ascii_only: true },
+    }),
     beside(),
   ],
   onwarn(warning, warn) {

@@ -1,6 +1,8 @@
 import { formatProblem, plainProblem } from '../config/problem.ts';
+import { loadApart } from './apart.ts';
 import { parseLevel } from './levels.ts';
 import { serve } from './serve.ts';
+import { collectAfterStart } from './tidy.ts';
 import { defineVerb } from './verb.ts';
 
 export const run = defineVerb({
@@ -34,7 +36,10 @@ export const run = defineVerb({
     const log = surroundings.log({ ...config.log, ...(level && { level }), json: values.json });
     const { createDaemon } = await import('../daemon/daemon.ts');
     const daemon = createDaemon({ clock, random, log, files, version }, config);
-    return serve(surroundings, daemon, abort, log, () => log.info('running', { version, config: file }));
+    return serve(surroundings, daemon, abort, log, () => {
+      log.info('running', { version, config: file });
+      collectAfterStart(clock);
+    });
   },
 });
 
