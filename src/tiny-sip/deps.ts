@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+
 /**
  * What the stack needs from outside. Whoever uses it hands these in; nothing here reads a clock, a random
  * source or a log of its own, so a test can run the whole stack on a clock of its own.
@@ -30,4 +32,41 @@ export interface Log {
   info(text: string, fields?: Fields): void;
   warn(text: string, fields?: Fields): void;
   error(text: string, fields?: Fields): void;
+}
+
+/** Everything that a stack is made with. */
+export interface NodeDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** The longest delay that setTimeout takes, ms; longer ones are cut into pieces. */
+const LONGEST = 2 ** 31 - 1;
+
+/** The machine's own clock and randomness, and a log that keeps silent: for programs that bring none of their own. */
+export function createNodeDeps(): NodeDeps {
+  const silent = (): void => undefined;
+  return {
+    clock: {
+      now: () => performance.now(),
+      wall: () => Date.now(),
+      after(ms, run) {
+        let left = Math.max(0, ms);
+        let handle: NodeJS.Timeout;
+        const arm = (): void => {
+          const piece = Math.min(left, LONGEST);
+          left -= piece;
+          handle = setTimeout(left > 0 ? arm : run, piece);
+        };
+        arm();
+        return { cancel: () => clearTimeout(handle) };
+      },
+    },
+    random: {
+      bytes: (count) => randomBytes(count),
+      float: () => randomBytes(4).readUInt32LE() / 2 ** 32,
+    },
+    log: { debug: silent, info: silent, warn: silent, error: silent },
+  };
 }

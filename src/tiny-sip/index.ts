@@ -16,7 +16,7 @@ export {
   type DigestVerdict,
   type UserSecret,
 } from './auth/server.ts';
-export type * from './deps.ts';
+export * from './deps.ts';
 export {
   acceptDialog,
   contactOf,
