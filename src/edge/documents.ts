@@ -12,6 +12,8 @@ export interface DocumentRecord {
   readonly body: string;
   /** Monotonic milliseconds. */
   readonly expiresAt: number;
+  /** Of one that expired: the tuples that are shown as closed. */
+  readonly closed?: readonly string[];
 }
 
 /** One publication: what one entity-tag stands for (RFC 3903 §4). */
@@ -31,14 +33,18 @@ export interface Documents {
   find(resource: string, tag: string): Published | undefined;
   put(published: Published, previous: Published | undefined): void;
   remove(published: Published): void;
-  /** Takes a publication out; its tuples are shown as closed from now on. False when it leaves nothing to show. */
-  expire(published: Published): boolean;
+  /**
+   * Takes a publication out; those of its tuples that nobody else publishes are shown as closed from now on.
+   * @param only as known from an earlier expiry: no others are shown
+   * @returns their ids
+   */
+  expire(published: Published, only?: readonly string[]): string[];
   /** Shows the tuples of an expired publication no longer; false when that was so before. */
   forget(published: Published): boolean;
   /** The presence document of an address of record, as watchers get it. */
   text(resource: string): string;
-  /** All publications, and the expired ones that are still shown. */
-  all(): Iterable<Published>;
+  /** All publications; of the expired ones with the tuples that are still shown. */
+  all(): Iterable<{ readonly published: Published; readonly closed?: readonly string[] }>;
   readonly publications: number;
   readonly tuples: number;
   readonly bytes: number;
@@ -69,8 +75,12 @@ const OFFLINE: WithdrawnTuple = {
   },
 };
 
-/** @param forgotten told when an expired publication has nothing left to show */
-export function createDocuments(forgotten: (published: Published) => void): Documents {
+export function createDocuments(hooks: {
+  /** An expired publication shows fewer tuples than before. */
+  readonly narrowed: (published: Published, closed: readonly string[]) => void;
+  /** An expired publication has nothing left to show. */
+  readonly forgotten: (published: Published) => void;
+}): Documents {
   const table = new Map<string, Presentity>();
   const totals = { publications: 0, tuples: 0, bytes: 0 };
 
@@ -100,10 +110,14 @@ export function createDocuments(forgotten: (published: Published) => void): Docu
     if (expired.size === 0) return;
     for (const id of ids) {
       for (const { published, tuples } of expired.values()) {
-        if (!tuples.delete(id) || tuples.size > 0) continue;
+        if (!tuples.delete(id)) continue;
+        if (tuples.size > 0) {
+          hooks.narrowed(published, [...tuples.keys()]);
+          continue;
+        }
         expired.delete(published.id);
         totals.bytes -= published.size;
-        forgotten(published);
+        hooks.forgotten(published);
       }
     }
   };
@@ -133,10 +147,11 @@ export function createDocuments(forgotten: (published: Published) => void): Docu
       const taken = take(published);
       if (taken) tidy(published.resource, taken.presentity);
     },
-    expire(published) {
+    expire(published, only) {
       const taken = take(published);
-      if (!taken) return false;
-      const { presentity, withdrawn } = taken;
+      if (!taken) return [];
+      const { presentity } = taken;
+      const withdrawn = taken.withdrawn.filter(({ id }) => only?.includes(id) ?? true);
       const tuples = new Map(withdrawn.map((tuple) => [tuple.id, tuple]));
       if (tuples.size > 0) {
         supersede(presentity, tuples.keys());
@@ -144,7 +159,7 @@ export function createDocuments(forgotten: (published: Published) => void): Docu
         totals.bytes += published.size;
       }
       tidy(published.resource, presentity);
-      return tuples.size > 0;
+      return [...tuples.keys()];
     },
     forget(published) {
       if (!table.get(published.resource)?.expired.has(published.id)) return false;
@@ -152,7 +167,7 @@ export function createDocuments(forgotten: (published: Published) => void): Docu
       presentity.expired.delete(published.id);
       totals.bytes -= published.size;
       tidy(published.resource, presentity);
-      forgotten(published);
+      hooks.forgotten(published);
       return true;
     },
     text(resource) {
@@ -166,8 +181,8 @@ export function createDocuments(forgotten: (published: Published) => void): Docu
     },
     *all() {
       for (const { live, expired } of table.values()) {
-        yield* live.values();
-        for (const { published } of expired.values()) yield published;
+        for (const published of live.values()) yield { published };
+        for (const { published, tuples } of expired.values()) yield { published, closed: [...tuples.keys()] };
       }
     },
     get publications() {

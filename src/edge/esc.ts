@@ -59,16 +59,19 @@ export function createEsc(
     documentBytes: number;
   },
 ): Esc {
-  const { stack, gate, domain, accounts, store, changed, log } = deps;
+  const { stack, clock, gate, domain, accounts, store, changed, log } = deps;
   const vanishing = new Map<number, Timer>();
   const counts = { invalid: 0, unchanged: 0, expired: 0, full: 0 };
   let lastId = 0;
   let lastOrder = 0;
 
-  const documents = createDocuments((published) => {
-    vanishing.get(published.id)?.cancel();
-    vanishing.delete(published.id);
-    store.dropDocument(published.id);
+  const documents = createDocuments({
+    narrowed: (published, closed) => store.saveDocument(recordOf(published, { closed }), 'tag'),
+    forgotten(published) {
+      vanishing.get(published.id)?.cancel();
+      vanishing.delete(published.id);
+      store.dropDocument(published.id);
+    },
   });
 
   const authorise = (incoming: Incoming): PublishVerdict => {
@@ -107,7 +110,7 @@ export function createEsc(
       size,
     };
     documents.put(published, previous);
-    store.saveDocument(recordOf(published, text), 'document');
+    store.saveDocument(recordOf(published, { text }), 'document');
     if (previous && given.contentType === PIDF_TYPE && sameXml(previous.document, document))
       counts.unchanged += 1;
     else changed(given.resource);
@@ -115,16 +118,18 @@ export function createEsc(
   };
 
   /** What nobody refreshed is shown as closed, and later not at all. */
-  const lapse = (published: Published): void => {
+  const lapse = (published: Published, only?: readonly string[]): void => {
     counts.expired += 1;
-    if (documents.expire(published)) {
-      vanishing.set(
-        published.id,
-        stack.after(options.linger, () => {
-          if (documents.forget(published)) changed(published.resource);
-        }),
-      );
-    } else store.dropDocument(published.id);
+    const closed = documents.expire(published, only);
+    if (closed.length === 0) store.dropDocument(published.id);
+    else {
+      store.saveDocument(recordOf(published, { closed }), 'tag');
+      const vanish = (): void => {
+        if (documents.forget(published)) changed(published.resource);
+      };
+      const left = published.expiresAt + options.linger - clock.now();
+      vanishing.set(published.id, stack.after(Math.max(0, left), vanish));
+    }
     changed(published.resource);
   };
 
@@ -166,32 +171,36 @@ export function createEsc(
     document: (resource) => documents.text(resource),
     accept: server.accept,
     restore(records) {
-      const known: Published[] = [];
-      for (const record of records) {
+      const live: Published[] = [];
+      const over: { published: Published; closed: readonly string[] | undefined }[] = [];
+      for (const { body, closed, ...rest } of records) {
         let document: XmlDocument;
         try {
-          document = applyPresence(undefined, { contentType: PIDF_TYPE, body: record.body });
+          document = applyPresence(undefined, { contentType: PIDF_TYPE, body });
         } catch (error) {
           log.warn('a kept document cannot be read, left out', {
-            resource: record.resource,
+            resource: rest.resource,
             cause: asError(error),
           });
-          store.dropDocument(record.id);
+          store.dropDocument(rest.id);
           continue;
         }
-        const { body, ...rest } = record;
         const published = { ...rest, document, size: Buffer.byteLength(body) };
         documents.put(published, undefined);
-        known.push(published);
-        lastId = Math.max(lastId, record.id);
-        lastOrder = Math.max(lastOrder, record.order);
+        if (published.expiresAt > clock.now()) live.push(published);
+        else over.push({ published, closed });
+        lastId = Math.max(lastId, rest.id);
+        lastOrder = Math.max(lastOrder, rest.order);
       }
+      // What is over is so before anybody is told anything.
+      over.sort((a, b) => a.published.expiresAt - b.published.expiresAt);
+      for (const { published, closed } of over) lapse(published, closed);
       server.restore(
-        known.map(({ resource, tag, expiresAt }) => ({ resource, tag, expiresAt, event: 'presence' })),
+        live.map(({ resource, tag, expiresAt }) => ({ resource, tag, expiresAt, event: 'presence' })),
       );
     },
     *records() {
-      for (const published of documents.all()) yield recordOf(published);
+      for (const { published, closed } of documents.all()) yield recordOf(published, closed && { closed });
     },
     stop() {
       server.stop();
@@ -209,7 +218,10 @@ export function createEsc(
 }
 
 /** The text is made only when it is written. */
-function recordOf(published: Published, text?: string): DocumentRecord {
+function recordOf(
+  published: Published,
+  known: { readonly text?: string; readonly closed?: readonly string[] } = {},
+): DocumentRecord {
   const { id, order, resource, tag, expiresAt, document } = published;
   return {
     id,
@@ -217,8 +229,9 @@ function recordOf(published: Published, text?: string): DocumentRecord {
     resource,
     tag,
     expiresAt,
+    ...(known.closed && { closed: known.closed }),
     get body() {
-      return text ?? writeXml(document);
+      return known.text ?? writeXml(document);
     },
   };
 }

@@ -23,7 +23,7 @@ export interface Store {
   load(): Promise<Kept>;
   saveBinding(record: BindingRecord): void;
   dropBinding(aor: string, key: string): void;
-  /** `tag`: only its entity-tag and its expiry changed, so the document is not written again. */
+  /** `tag`: only its tag, its expiry or what is shown of it changed, so the document is not written again. */
   saveDocument(record: DocumentRecord, what: 'document' | 'tag'): void;
   dropDocument(id: number): void;
   saveSubscription(record: SubscriptionRecord): void;
@@ -41,7 +41,7 @@ type Entry =
   | ({ readonly k: 'bind' } & Stored<BindingRecord>)
   | { readonly k: 'unbind'; readonly aor: string; readonly key: string }
   | ({ readonly k: 'doc' } & Stored<DocumentRecord>)
-  | { readonly k: 'tag'; readonly id: number; readonly tag: string; readonly end: StoredDeadline }
+  | ({ readonly k: 'tag' } & Pick<DocumentRecord, 'id' | 'tag' | 'closed'> & { readonly end: StoredDeadline })
   | { readonly k: 'undoc'; readonly id: number }
   | ({ readonly k: 'sub' } & Stored<SubscriptionRecord>)
   | { readonly k: 'unsub'; readonly id: string };
@@ -115,7 +115,13 @@ export function createStore(
     timer = undefined;
     for (const { record, what } of waiting.values()) {
       if (what === 'tag' && written.has(record.id))
-        append({ k: 'tag', id: record.id, tag: record.tag, end: storeDeadline(clock, record.expiresAt) });
+        append({
+          k: 'tag',
+          id: record.id,
+          tag: record.tag,
+          ...(record.closed && { closed: record.closed }),
+          end: storeDeadline(clock, record.expiresAt),
+        });
       else append({ k: 'doc', ...stored(record) });
       written.add(record.id);
     }
@@ -164,6 +170,7 @@ export function createStore(
               documents.set(entry.id, {
                 ...document,
                 tag: entry.tag,
+                ...(entry.closed && { closed: entry.closed }),
                 expiresAt: loadDeadline(clock, entry.end),
               });
             break;

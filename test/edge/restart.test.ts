@@ -160,3 +160,28 @@ test('a directory that cannot be written degrades the edge and stops nothing', a
   assert.is(lab.edge.counts()['publication.publications'], 2);
   await lab.close();
 });
+
+test('what was closed and what was gone before a kill is so after it, and never open again', async () => {
+  const { lab, gw, alice } = await trio();
+  await alice.subscribe(GW, { Expires: 3_600 });
+  await gw.publish(pidf({ door: 'shut', lamp: 'on' }), { Expires: 60 });
+  const lamp = await gw.publish(pidf({ lamp: 'off' }), { Expires: 600 });
+  await lab.clock.advance(70_000);
+  assert.equal(alice.notified.at(-1)?.tuples, ['door: closed', 'lamp: open off']);
+  await gw.publish(undefined, { 'SIP-If-Match': lamp.get('SIP-ETag'), Expires: 0 });
+  await lab.clock.advance(10_000);
+  assert.equal(alice.notified.at(-1)?.tuples, ['door: closed']);
+  const before = alice.notified.length;
+  await lab.crash();
+  await lab.clock.advance(10_000);
+  assert.ok(alice.notified.length > before);
+  for (const { tuples } of alice.notified.slice(before)) assert.equal(tuples, ['door: closed']);
+  // It vanishes when it would have: five minutes after it expired.
+  await lab.clock.advance(230_000);
+  assert.equal(alice.notified.at(-1)?.tuples, ['door: closed']);
+  await lab.clock.advance(60_000);
+  assert.equal(alice.notified.at(-1)?.tuples, ['offline: closed']);
+  await lab.crash();
+  assert.is(lab.edge.counts()['publication.bytes'], 0);
+  await lab.close();
+});
