@@ -1,4 +1,4 @@
-import type { Timer } from './deps.ts';
+import type { Random, Timer } from './deps.ts';
 import { createUac } from './dialog/uac.ts';
 import { createUas } from './dialog/uas.ts';
 import type { Stack, StackDeps, StackLimits, StackOptions, TraceListener } from './dialog/user-agent.ts';
@@ -37,7 +37,7 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
   const totals = { responses: 0, strayResponses: 0, malformed: 0, brokenStreams: 0 };
   let stopped = false;
 
-  const token = (): string => Buffer.from(random.bytes(12)).toString('base64url');
+  const token = createTokens(random);
 
   const trace = (direction: 'in' | 'out', flow: Flow, message: SipMessage, bytes: Buffer): void => {
     for (const listener of traceListeners) listener(direction, flow, message, bytes);
@@ -188,6 +188,23 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
       return uas.methods();
     },
     userAgent: options.userAgent,
+  };
+}
+
+/** Bytes of randomness in a token: 16 characters. */
+const tokenBytes = 12;
+
+/** Tokens out of a stock of random bytes: asking for a few at a time costs more than all else of a transaction. */
+function createTokens(random: Random): () => string {
+  let stock = Buffer.alloc(0);
+  let used = 0;
+  return () => {
+    if (used + tokenBytes > stock.length) {
+      stock = Buffer.from(random.bytes(tokenBytes * 128));
+      used = 0;
+    }
+    used += tokenBytes;
+    return stock.toString('base64url', used - tokenBytes, used);
   };
 }
 

@@ -1,53 +1,42 @@
 import type { Random } from '../deps.ts';
 
-/** Waits that get longer, so that no failure is repeated in a tight loop. */
+/** A wait that gets longer, so that no failure is repeated in a tight loop. Plain data: there are thousands. */
 export interface Delay {
-  /** The next wait in ms, at least `seconds` long. */
-  next(seconds?: number): number;
-  reset(): void;
-}
-
-export interface DelayOptions {
-  /** ms. */
   readonly floor: number;
-  /** ms. */
   readonly cap: number;
+  /** The next wait before jitter, ms. */
+  base: number;
 }
 
 /** A server said no, or nothing: 30 s doubling to 30 min. */
-export const answered: DelayOptions = { floor: 30_000, cap: 1_800_000 };
+export const patient = (): Delay => ({ floor: 30_000, cap: 1_800_000, base: 30_000 });
 
 /** Somebody has to change something first: 15 min doubling to 4 h. */
-export const hopeless: DelayOptions = { floor: 900_000, cap: 14_400_000 };
+export const hopeless = (): Delay => ({ floor: 900_000, cap: 14_400_000, base: 900_000 });
 
-/** At least the floor, doubling, and up to a quarter more at random so that many do not come together. */
-export function createDelay(random: Random, options: DelayOptions): Delay {
-  let base = options.floor;
-  return {
-    next(seconds = 0) {
-      const wait = Math.max(base, Math.min(seconds, 86_400) * 1000) * (1 + random.float() / 4);
-      base = Math.min(base * 2, options.cap);
-      return wait;
-    },
-    reset() {
-      base = options.floor;
-    },
-  };
+/** The network failed, which costs nobody anything: 1 s doubling to 120 s, used with full jitter. */
+export const network = (): Delay => ({ floor: 1_000, cap: 120_000, base: 1_000 });
+
+/** The longest wait that a server can impose by Retry-After, s. */
+const longest = 86_400;
+
+/** Takes the next wait in ms: at least `seconds` long, and up to a quarter more so that many do not come together. */
+export function takeDelay(delay: Delay, random: Random, seconds = 0): number {
+  const wait = Math.max(delay.base, Math.min(seconds, longest) * 1000) * (1 + random.float() / 4);
+  delay.base = Math.min(delay.base * 2, delay.cap);
+  return wait;
 }
 
-/** The network failed, which costs nobody anything: full jitter under 1, 2, 4 … 120 s. */
-export function createNetworkDelay(random: Random): Delay {
-  let top = 1_000;
-  return {
-    next() {
-      const wait = random.float() * top;
-      top = Math.min(top * 2, 120_000);
-      return wait;
-    },
-    reset() {
-      top = 1_000;
-    },
-  };
+/** Takes the next wait in ms, anything between nothing and its full length. */
+export function takeJittered(delay: Delay, random: Random): number {
+  const wait = random.float() * delay.base;
+  delay.base = Math.min(delay.base * 2, delay.cap);
+  return wait;
+}
+
+/** It works again: the next failure waits as briefly as the first. */
+export function resetDelay(delay: Delay): void {
+  delay.base = delay.floor;
 }
 
 /**

@@ -14,49 +14,52 @@ export interface Lane {
   readonly busy: boolean;
 }
 
+interface Waiting {
+  readonly key: object;
+  readonly rank: number;
+  readonly run: () => Promise<void>;
+}
+
 const ranks: readonly LaneRank[] = ['remove', 'change', 'refresh'];
 
 /** A lane for one Request-URI, shared by all that publish to it. */
 export function createLane(): Lane {
-  const queues = {
-    remove: new Map<object, () => Promise<void>>(),
-    change: new Map<object, () => Promise<void>>(),
-    refresh: new Map<object, () => Promise<void>>(),
-  };
+  /** By rank, and within a rank by arrival: the next is the first. */
+  const queue: Waiting[] = [];
   let busy = false;
 
   const next = (): void => {
-    if (busy) return;
-    for (const rank of ranks) {
-      for (const [key, run] of queues[rank]) {
-        queues[rank].delete(key);
-        busy = true;
-        // A microtask later, so that entering never runs anything by itself.
-        Promise.resolve()
-          .then(run)
-          .catch(() => undefined)
-          .finally(() => {
-            busy = false;
-            next();
-          });
-        return;
-      }
-    }
+    const first = busy ? undefined : queue.shift();
+    if (first === undefined) return;
+    busy = true;
+    // A microtask later, so that entering never runs anything by itself.
+    Promise.resolve()
+      .then(first.run)
+      .catch(() => undefined)
+      .finally(() => {
+        busy = false;
+        next();
+      });
+  };
+
+  const leave = (key: object): void => {
+    const at = queue.findIndex((one) => one.key === key);
+    if (at >= 0) queue.splice(at, 1);
   };
 
   return {
-    enter(key, rank, run) {
-      const queued = ranks.find((one) => queues[one].has(key));
-      if (queued !== undefined && ranks.indexOf(queued) <= ranks.indexOf(rank)) return;
-      if (queued !== undefined) queues[queued].delete(key);
-      queues[rank].set(key, run);
+    enter(key, name, run) {
+      const rank = ranks.indexOf(name);
+      const queued = queue.find((one) => one.key === key);
+      if (queued !== undefined && queued.rank <= rank) return;
+      leave(key);
+      const behind = queue.findIndex((one) => one.rank > rank);
+      queue.splice(behind < 0 ? queue.length : behind, 0, { key, rank, run });
       next();
     },
-    leave(key) {
-      for (const rank of ranks) queues[rank].delete(key);
-    },
+    leave,
     get waiting() {
-      return queues.remove.size + queues.change.size + queues.refresh.size;
+      return queue.length;
     },
     get busy() {
       return busy;

@@ -3,7 +3,7 @@ import type { EventDeps, Outcome, Way } from '../dialog/user-agent.ts';
 import { createRequest } from '../message/create.ts';
 import type { HeaderInit, SipRequest } from '../message/message.ts';
 import { detach } from '../message/text.ts';
-import { answered, createDelay, hopeless, refreshIn } from './delay.ts';
+import { hopeless, patient, refreshIn, resetDelay, takeDelay } from './delay.ts';
 import { createLane } from './lane.ts';
 import type {
   Publication,
@@ -32,8 +32,8 @@ export function createPublication(deps: EventDeps, options: PublicationOptions):
   const lane = options.lane ?? createLane();
   const key = {};
   const event = options.event ?? 'presence';
-  const patience = createDelay(random, answered);
-  const slowly = createDelay(random, hopeless);
+  const patience = patient();
+  const slowly = hopeless();
   const identity = { callId: stack.token(), fromTag: stack.token() };
 
   let state: PublicationState = { kind: 'idle' };
@@ -145,7 +145,7 @@ export function createPublication(deps: EventDeps, options: PublicationOptions):
       request = build(next, way, asked);
     } catch (error) {
       // A header or content type of the owner's may not go on the wire.
-      pause(slowly.next(), { kind: 'failed', reason: String(error) }, 'refused');
+      pause(takeDelay(slowly, random), { kind: 'failed', reason: String(error) }, 'refused');
       return;
     }
     const abort = new AbortController();
@@ -190,8 +190,8 @@ export function createPublication(deps: EventDeps, options: PublicationOptions):
 
   const succeeded = (outcome: Outcome & { kind: 'response' }, next: Plan, asked: number): void => {
     const { response } = outcome;
-    patience.reset();
-    slowly.reset();
+    resetDelay(patience);
+    resetDelay(slowly);
     mayAskLonger = true;
     if (next.what === 'remove') {
       settle();
@@ -256,12 +256,13 @@ export function createPublication(deps: EventDeps, options: PublicationOptions):
         rest(cause, advice.seconds);
         return;
       case 'refused':
-        pause(slowly.next(advice.seconds), cause, 'refused');
+        pause(takeDelay(slowly, random, advice.seconds), cause, 'refused');
         return;
     }
   };
 
-  const rest = (cause: Failure, seconds: number): void => pause(patience.next(seconds), cause, 'waiting');
+  const rest = (cause: Failure, seconds: number): void =>
+    pause(takeDelay(patience, random, seconds), cause, 'waiting');
 
   const pause = (ms: number, cause: Failure, kind: 'waiting' | 'refused'): void => {
     waiting?.cancel();

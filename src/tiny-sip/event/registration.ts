@@ -7,7 +7,7 @@ import type { NameAddr } from '../message/name-addr.ts';
 import { detach } from '../message/text.ts';
 import { equalUri, parseUri } from '../message/uri.ts';
 import type { Flow } from '../transport/transport.ts';
-import { answered, createDelay, createNetworkDelay, hopeless, refreshIn } from './delay.ts';
+import { hopeless, network, patient, refreshIn, resetDelay, takeDelay, takeJittered } from './delay.ts';
 import type {
   Registered,
   Registration,
@@ -26,9 +26,9 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
   const { stack, clock, random, log } = deps;
   const registrar = options.registrar ?? registrarOf(options.aor);
   const user = options.contactUser ?? userOf(options.aor);
-  const patience = createDelay(random, answered);
-  const slowly = createDelay(random, hopeless);
-  const network = createNetworkDelay(random);
+  const patience = patient();
+  const slowly = hopeless();
+  const flapping = network();
   const identity = { callId: stack.token(), fromTag: stack.token() };
 
   let state: RegistrationState = { kind: 'idle' };
@@ -131,8 +131,8 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
     const told = Number(own?.param('expires') ?? Number.NaN);
     const seconds = Math.min(Number.isFinite(told) ? told : (response.expires ?? asked), asked);
     if (state.kind !== 'registered') since = clock.now();
-    patience.reset();
-    slowly.reset();
+    resetDelay(patience);
+    resetDelay(slowly);
     mayAskLonger = true;
     const via = response.topVia;
     const gruu = own?.param('pub-gruu');
@@ -203,13 +203,13 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
     }
     const refused = advice.kind === 'refused' || advice.kind === 'anew';
     const seconds = advice.kind === 'wait' || advice.kind === 'refused' ? advice.seconds : 0;
-    pause((refused ? slowly : patience).next(seconds), cause, refused ? 'refused' : 'waiting');
+    pause(takeDelay(refused ? slowly : patience, random, seconds), cause, refused ? 'refused' : 'waiting');
   };
 
   /** The network failed. The first try comes at once or nearly so; a registration that stood for a minute resets. */
   const retry = (cause: Failure): void => {
-    if (clock.now() - since >= stable) network.reset();
-    pause(network.next(), cause, 'waiting');
+    if (clock.now() - since >= stable) resetDelay(flapping);
+    pause(takeJittered(flapping, random), cause, 'waiting');
   };
 
   const pause = (ms: number, cause: Failure, kind: 'waiting' | 'refused'): void => {

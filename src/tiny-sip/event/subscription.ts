@@ -6,7 +6,7 @@ import { createRequest } from '../message/create.ts';
 import type { HeaderInit, SipRequest } from '../message/message.ts';
 import { detach } from '../message/text.ts';
 import type { Flow } from '../transport/transport.ts';
-import { answered, createDelay, hopeless, refreshIn } from './delay.ts';
+import { hopeless, patient, refreshIn, resetDelay, takeDelay } from './delay.ts';
 import { adviseForSubscribe, adviseForTermination, endsUsage, type Failure, failureOf } from './retry.ts';
 import type {
   Notify,
@@ -60,8 +60,8 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
   const event = options.event ?? 'presence';
   const [eventPackage = 'presence'] = event.split(';').map((part) => part.trim());
   const fetching = options.expires === 0;
-  const patience = createDelay(random, answered);
-  const slowly = createDelay(random, hopeless);
+  const patience = patient();
+  const slowly = hopeless();
 
   let state: SubscriptionState = { kind: 'idle' };
   let expires = options.expires ?? 3600;
@@ -118,7 +118,7 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
   const anew = (cause: Failure): void => {
     const lasted = usage === undefined ? 0 : clock.now() - usage.since;
     if (lasted < quick) {
-      retry(patience.next(), cause);
+      retry(takeDelay(patience, random), cause);
       return;
     }
     abandon();
@@ -205,7 +205,7 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
       })
       .catch((error: unknown) => {
         log.error('subscribing failed', { resource: options.resource, error: String(error) });
-        if (usage === mine) retry(patience.next(), { kind: 'failed', reason: String(error) });
+        if (usage === mine) retry(takeDelay(patience, random), { kind: 'failed', reason: String(error) });
       });
   };
 
@@ -213,8 +213,8 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
     const { response, flow } = outcome;
     // Where the owner said by which way, that way it stays.
     if (options.way !== undefined) mine.flow ??= flow;
-    if (clock.now() - mine.since >= quick) patience.reset();
-    slowly.reset();
+    if (clock.now() - mine.since >= quick) resetDelay(patience);
+    resetDelay(slowly);
     mayAskLonger = true;
     // RFC 5839 §5.3: no NOTIFY will follow.
     if (response.status === 204) mine.noNotify?.cancel();
@@ -252,13 +252,13 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
           expires = advice.expires;
           abandon();
           begin();
-        } else retry(patience.next(), cause);
+        } else retry(takeDelay(patience, random), cause);
         return;
       case 'refused':
-        retry(slowly.next(advice.seconds), cause, 'refused');
+        retry(takeDelay(slowly, random, advice.seconds), cause, 'refused');
         return;
       default:
-        retry(patience.next(advice.kind === 'wait' ? advice.seconds : 0), cause);
+        retry(takeDelay(patience, random, advice.kind === 'wait' ? advice.seconds : 0), cause);
     }
   };
 
@@ -279,7 +279,7 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
     // The NOTIFY came, but never the 2xx: it lasts as long as was asked for.
     if (mine.expiry === undefined) expireIn(mine, expires);
     mine.refresh?.cancel();
-    mine.refresh = stack.after(patience.next(), () => refresh(mine));
+    mine.refresh = stack.after(takeDelay(patience, random), () => refresh(mine));
   };
 
   const silent = (mine: Usage): void => {
@@ -287,7 +287,7 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
     mine.noNotify = undefined;
     const cause: Failure = { kind: 'timeout', reason: 'no notification came' };
     if (leaving !== undefined) finish('unsubscribed', cause);
-    else retry(patience.next(), cause);
+    else retry(takeDelay(patience, random), cause);
   };
 
   /** SUBSCRIBE within the dialog: through its route set, to the notifier's Contact. */
@@ -403,7 +403,7 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
         anew(cause);
         return;
       case 'wait':
-        retry(patience.next(advice.seconds), cause);
+        retry(takeDelay(patience, random, advice.seconds), cause);
         return;
     }
   };
