@@ -39,6 +39,9 @@ export function resetDelay(delay: Delay): void {
   delay.base = delay.floor;
 }
 
+/** No state is refreshed more often, however short the server makes it, ms. */
+const soonest = 5_000;
+
 /**
  * When to refresh soft state that lasts `seconds`, in ms from now: after two fifths, or ten minutes before its end
  * where that is later, less up to a tenth at random. With 120 s this leaves time for a refresh that is lost (32 s),
@@ -46,5 +49,5 @@ export function resetDelay(delay: Delay): void {
  */
 export function refreshIn(seconds: number, random: Random): number {
   const lead = Math.min(seconds * 0.6, 600);
-  return (seconds - lead) * (1 - random.float() / 10) * 1000;
+  return Math.max(soonest, (seconds - lead) * (1 - random.float() / 10) * 1000);
 }

@@ -202,21 +202,23 @@ export function createPublication(deps: EventDeps, options: PublicationOptions):
     restored = false;
     const given = response.get('SIP-ETag');
     const seconds = Math.min(response.expires ?? asked, asked);
-    // RFC 3903 §4.1 demands a tag; a server that gives none to a modification has kept the old one.
     if (given !== undefined) tag = detach(given);
-    if (tag === undefined || seconds <= 0) {
-      log.warn('a publication was accepted without an entity-tag', { aor: options.aor });
+    if (seconds === 0) {
+      // Accepted for no time at all: to be said again, though not at once.
       forget();
+      dirty = true;
+      rest({ kind: 'response', status: response.status, reason: 'accepted for 0 s' }, 0);
+      return;
     }
+    if (tag === undefined) log.warn('a publication was accepted without an entity-tag', { aor: options.aor });
     expiresAt = clock.now() + seconds * 1000;
     refreshing?.cancel();
-    refreshing =
-      tag === undefined
-        ? undefined
-        : stack.after(refreshIn(seconds, random), () => {
-            due = true;
-            go();
-          });
+    refreshing = stack.after(refreshIn(seconds, random), () => {
+      // RFC 3903 §4.1 demands a tag. Where there is none, nothing can be refreshed, only published anew.
+      if (tag === undefined) dirty = true;
+      else due = true;
+      go();
+    });
     const info: PublicationInfo = { tag: tag ?? '', expires: seconds, expiresAt };
     enter({ kind: 'published', ...info });
     if (next.body !== undefined) options.accepted?.(next.body.token, info);

@@ -148,7 +148,7 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
       ...(gruu && { gruu: detach(gruu) }),
     };
     watch(flow, response);
-    plan(Math.max(1_000, refreshIn(seconds, random)));
+    plan(refreshIn(seconds, random));
     enter({ kind: 'registered', ...info });
   };
 

@@ -773,3 +773,31 @@ test('an owner that writes line breaks is refused, loudly, and nothing leaves', 
   publication.stop();
   assert.is(one.clock.pending(), 0);
 });
+
+test('a server that gives no tag is published to anew before the state runs out', async () => {
+  const one = await scene();
+  one.esc.onRequest = (request) => one.esc.answer(request, 200, { Expires: 120 });
+  const publication = one.publication();
+  publication.changed();
+  await one.clock.settle();
+  assert.is(publication.state.kind, 'published');
+  await one.clock.advance(50_000);
+  assert.equal(one.esc.requests().map(kindOf), ['- 120 <0/>', '- 120 <0/>']);
+  publication.stop();
+});
+
+test('a server that grants next to no time is not asked in a loop', async () => {
+  for (const expires of [0, 1]) {
+    const one = await scene();
+    let n = 0;
+    one.esc.onRequest = (request) => {
+      n += 1;
+      one.esc.answer(request, 200, { 'SIP-ETag': `t${n}`, Expires: expires });
+    };
+    const publication = one.publication();
+    publication.changed();
+    await one.clock.advance(60_000);
+    assert.ok(n <= 13, `${n} requests in a minute`);
+    publication.stop();
+  }
+});
