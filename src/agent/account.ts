@@ -131,7 +131,7 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
   function digestFor(username: string, password: string | undefined): Credentials | undefined {
     if (password === undefined) return undefined;
     const make = (): DigestClient => createDigestClient(deps, { username, password });
-    return { registrar: make(), proxy: make() };
+    return { registrar: make(), presence: make(), proxy: make() };
   }
 
   const chooser = createChooser(
@@ -170,7 +170,7 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
       detail: device?.detail ?? detail,
       expires: Math.round((options.expires ?? DEFAULTS.expires) / 1_000),
       way: () => presentity.presenceWay(),
-      credentials: client?.proxy,
+      credentials: client?.presence,
       contactUser: presentity.contactUser,
       mayDiff: () => chooser.mayDiff(publisher),
       onAccepted: (kind) => chooser.accepted(publisher, kind),
@@ -332,7 +332,7 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
     });
     const outcome = await stack.send(request, {
       ...(way?.flow && { flow: way.flow }),
-      ...(main.presentity.credentials && { credentials: main.presentity.credentials }),
+      ...(credentials && { credentials: credentials.proxy }),
     });
     leave();
     if (outcome.kind !== 'response') return { status: undefined, accept: [], echo };

@@ -155,7 +155,11 @@ export function createAgent(deps: AgentDeps, options: AgentOptions): Agent {
       const { presentity, publisher } = identity;
       owners.set(publisher.aor, { account: account.id, identity });
       endpoints.set(presentity.contactUser, {
-        from: { aor: presentity.aor, way: () => presentity.way(), credentials: presentity.credentials },
+        from: {
+          aor: presentity.aor,
+          way: () => presentity.way(),
+          credentials: presentity.credentials?.proxy,
+        },
         device: identity.device,
         senders,
         trusts: ({ flow }) => account.trusts(flow),

@@ -8,8 +8,6 @@ export interface Described {
   /** Id of its tuple. */
   readonly id: string;
   readonly deviceId: string;
-  /** Where messages for it go: the presentity's own address (S12). */
-  readonly contact: string;
   /** It is a presentity of its own, so its activity is the presentity's. */
   readonly own: boolean;
 }
@@ -20,26 +18,32 @@ export interface Described {
  * @param aor the AOR under which it is published
  */
 export function nameDevice(aor: string, device: string, own: boolean): Described {
-  return { id: tupleId(aor, device), deviceId: deviceUrn(aor, device), contact: aor, own };
+  return { id: tupleId(aor, device), deviceId: deviceUrn(aor, device), own };
 }
 
-/** A device's state as a presence document says it. Time stamps are left out while the wall clock is not set. */
+/**
+ * A device's state as a presence document says it. It has no contact: that would be the presentity's own address (S12),
+ * which is the document's entity, and whoever watches has just used it. Time stamps are left out while the wall clock is not set. */
 export function describe(clock: Clock, state: DeviceState, names: Described): DevicePresence {
-  const { id, deviceId, contact, own } = names;
+  const { id, deviceId, own } = names;
   const values = [...state.signals.values()].flatMap(describeSignal);
   const wall = clock.wall();
   return {
     id,
     deviceId,
-    contact,
     name: state.name,
     note: state.note,
     ...(state.reach === 'reachable' && { basic: 'open' as const }),
     ...(state.reach === 'unreachable' && { basic: 'closed' as const }),
     ...(own && state.activity !== undefined && { activity: state.activity }),
-    ...(wall !== undefined && { timestamp: wall - (clock.now() - state.changedAt) }),
+    ...(wall !== undefined && { timestamp: wholeSecond(wall - (clock.now() - state.changedAt)) }),
     ...(values.length > 0 && { values }),
   };
+}
+
+/** A fraction of a second tells a person nothing and costs four bytes with every change. */
+function wholeSecond(ms: number): number {
+  return Math.floor(ms / 1_000) * 1_000;
 }
 
 function describeSignal(signal: SignalState): SenmlRecord[] {

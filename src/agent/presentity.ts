@@ -8,11 +8,15 @@ import {
 } from 'tiny-sip';
 
 /**
- * One user's two digest clients. A registrar challenges with 401 and a proxy with 407, and a client that knows both would
- * put both into every request: a quarter of a kilobyte for nothing.
+ * One user's digest clients. Who serves a request itself challenges with 401, who passes it on with 407, and a client that
+ * knows both would put both into every request: a quarter of a kilobyte for nothing. So there is one for each server
+ * that may be behind the flow.
  */
 export interface Credentials {
   readonly registrar: DigestClient;
+  /** For PUBLISH and its read-back. */
+  readonly presence: DigestClient;
+  /** For what goes on to others: MESSAGE and OPTIONS. */
   readonly proxy: DigestClient;
 }
 
@@ -41,7 +45,7 @@ export interface PresentityOptions {
 export interface Presentity {
   readonly aor: string;
   readonly contactUser: string;
-  readonly credentials: DigestClient | undefined;
+  readonly credentials: Credentials | undefined;
   readonly state: RegistrationState;
   /** By which way requests go; undefined until the REGISTER was answered (S5). */
   way(): Way | undefined;
@@ -80,7 +84,7 @@ export function createPresentity(deps: EventDeps, options: PresentityOptions): P
   return {
     aor,
     contactUser,
-    credentials: credentials?.proxy,
+    credentials,
     get state() {
       return registration.state;
     },

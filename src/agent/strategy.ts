@@ -3,8 +3,9 @@ import type { Log } from '../base/log.ts';
 import { PIDF_DIFF_TYPE } from '../presence/namespaces.ts';
 import { agentErrors } from './errors.ts';
 import type { Configured } from './options.ts';
-import { isPartial, type Publisher, type Unsuitable, type Verdict } from './publisher.ts';
+import type { Publisher, Unsuitable } from './publisher.ts';
 import type { AgentState, Strategy } from './state.ts';
+import type { Verdict } from './verdict.ts';
 
 export interface StrategyDeps {
   readonly log: Log;
@@ -279,7 +280,7 @@ export function createChooser(deps: StrategyDeps, options: StrategyOptions): Cho
         void tryFirstDiff(publisher);
     },
     unsuitable(publisher, what) {
-      if (what.status === 415 && isPartial(what)) {
+      if (what.status === 415 && what.contentType === PIDF_DIFF_TYPE) {
         void retreat('diff', `the server answered 415 to ${PIDF_DIFF_TYPE}`);
         if (publisher !== shared) void publisher.use('full');
         return;

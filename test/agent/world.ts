@@ -42,6 +42,8 @@ export interface WorldOptions {
   readonly nonceLife?: number;
   readonly files?: FakeFiles;
   readonly seed?: number;
+  /** Devices have only `temp`. */
+  readonly single?: boolean;
   /** Servers found by name, instead of the one target. */
   readonly targets?: readonly Target[];
 }
@@ -97,7 +99,7 @@ export function createWorld(options: WorldOptions = {}): World {
   ];
   const devices = createDevices(
     { clock, log: silentLog },
-    { devices: [...shared, ...own].map(deviceOptions) },
+    { devices: [...shared, ...own].map((id) => deviceOptions(id, options.single ?? false)) },
   );
   // A device without its first reading is unknown; the sources are up from the start.
   devices.state({ source: 'plant', state: 'up' });
@@ -211,13 +213,13 @@ function mortal(files: Files, life: { readonly dead: boolean }): Files {
   };
 }
 
-function deviceOptions(id: string): DeviceOptions {
+function deviceOptions(id: string, single: boolean): DeviceOptions {
   return {
     id,
     name: id,
     signals: {
       temp: { source: 'plant', type: 'number', unit: 'Cel', stale: 'never' },
-      on: { source: 'plant', type: 'boolean', writable: true, stale: 'never' },
+      ...(!single && { on: { source: 'plant', type: 'boolean', writable: true, stale: 'never' } }),
     },
     states: [{ when: 'temp > 100', basic: 'closed', note: 'too hot' }, { note: '{temp} °C' }],
   };
