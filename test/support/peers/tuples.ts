@@ -21,7 +21,7 @@ export function tuplesOf(document: string): Map<string, Tuple> {
     const tuple: Tuple = {
       id,
       basic: basic === 'open' || basic === 'closed' ? basic : 'unknown',
-      note: /<(?:\w+:)?note\b[^>]*>([^<]*)/.exec(content)?.[1]?.trim() ?? '',
+      note: decodeReferences(/<(?:\w+:)?note\b[^>]*>([^<]*)/.exec(content)?.[1]?.trim() ?? ''),
     };
     const label = id.replace(/-[0-9a-z]{5}(\.c)?$/, '');
     if (id.endsWith('.c')) covers.push([label, tuple]);
@@ -30,4 +30,17 @@ export function tuplesOf(document: string): Map<string, Tuple> {
   }
   for (const [label, tuple] of covers) if (!tuples.has(label)) tuples.set(label, tuple);
   return tuples;
+}
+
+const NAMED: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" };
+
+/** Kamailio writes what is beyond ASCII as character references. */
+function decodeReferences(text: string): string {
+  return text.replace(
+    /&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi,
+    (whole, hex?: string, decimal?: string, name?: string) =>
+      name === undefined
+        ? String.fromCodePoint(hex === undefined ? Number(decimal) : Number.parseInt(hex, 16))
+        : (NAMED[name] ?? whole),
+  );
 }
