@@ -19,7 +19,7 @@ export default debug;
 
 /** Node's own streams serve mqtt as well as the copy that readable-stream carries. */
 const NODE_STREAM = `
-import * as stream from 'node:stream';
+import stream from 'node:stream';
 export const { Readable, Writable, Duplex, Transform, PassThrough, pipeline, finished } = stream;
 export default stream;
 `;

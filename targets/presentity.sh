@@ -20,9 +20,9 @@ case ${1-} in
     # One arena: glibc otherwise keeps one per thread. Two threads: one slow name lookup must not stall file access.
     export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}" UV_THREADPOOL_SIZE="${UV_THREADPOOL_SIZE:-2}"
     # shellcheck disable=SC2046 # one flag a line, none with spaces
-    exec "$node" $(cat "$here/node.flags") "$here/presentity.mjs" "$@"
+    exec "$node" $(cat "$here/node.flags") "$here/presentity.cjs" "$@"
     ;;
   *)
-    exec "$node" "$here/presentity.mjs" "$@"
+    exec "$node" "$here/presentity.cjs" "$@"
     ;;
 esac
