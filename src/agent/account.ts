@@ -246,8 +246,11 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
             ? agentErrors.NOT_REGISTERED({ aor, status: status ?? '', reason })
             : agentErrors.NO_ANSWER({ server, method: 'REGISTER' });
         note(`register ${aor}`, failure);
-        // RFC 3263 §4.3: silence and 503 are reasons to try the next server.
-        if (kind === 'timeout' || status === 503 || status === 408) link.reject(failure);
+        // RFC 3263 §4.3: silence and 503 are reasons to try the next server. Where there is none, coming back at once
+        // would not make this one better.
+        const rest = next.retryAt - deps.clock.now();
+        if (kind === 'timeout') link.reject(failure);
+        else if ((status === 503 || status === 408) && link.alternatives) link.reject(failure, rest);
         return;
       }
       case 'blocked':

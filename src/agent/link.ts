@@ -27,8 +27,14 @@ export interface LinkOptions {
 export interface Link {
   readonly state: LinkState;
   start(): void;
-  /** The server at the other end is of no use: on to the next one, after a wait once all were tried. */
-  reject(cause: CodedError): void;
+  /** Whether the name leads to more servers than this one. */
+  readonly alternatives: boolean;
+  /**
+   * The server at the other end is of no use: on to the next one, and once all were tried, after a wait.
+   *
+   * @param floor milliseconds that this wait has at least
+   */
+  reject(cause: CodedError, floor?: number): void;
   /** It works: an answer came. */
   proven(): void;
   stop(): void;
@@ -52,6 +58,7 @@ export function createLink(
   let state: LinkState = { kind: 'idle' };
   /** Servers of this round that were not tried yet. */
   let candidates: Target[] = [];
+  let known = 0;
   let last: CodedError | undefined;
   let timer: Timer | undefined;
   let leave: (() => void) | undefined;
@@ -67,6 +74,7 @@ export function createLink(
       const found = options.target ? [options.target] : await locate();
       if (mine !== round) return;
       candidates = [...found];
+      known = found.length;
     }
     for (let target = candidates.shift(); target; target = candidates.shift()) {
       state = { kind: 'connecting', server: sayTarget(target) };
@@ -130,8 +138,8 @@ export function createLink(
     options.onDown(cause);
   };
 
-  const wait = (cause: CodedError): void => {
-    const ms = backoff.next();
+  const wait = (cause: CodedError, floor = 0): void => {
+    const ms = Math.max(floor, backoff.next());
     state = { kind: 'waiting', retryAt: clock.now() + ms, cause };
     if (!troubled) log.warn('server is gone', { code: cause.code, cause });
     troubled = true;
@@ -146,13 +154,16 @@ export function createLink(
     start() {
       if (state.kind === 'idle') void connect();
     },
-    reject(cause) {
+    get alternatives() {
+      return known > 1;
+    },
+    reject(cause, floor) {
       if (state.kind !== 'up') return;
       const { flow } = state;
       down(cause);
       flow.close(cause);
       if (candidates.length > 0) void connect();
-      else wait(cause);
+      else wait(cause, floor);
     },
     proven() {
       backoff.up();
