@@ -98,6 +98,7 @@ export function createEsc(
     const size = Buffer.byteLength(text);
     if (documents.bytes - (previous?.size ?? 0) + size > options.documentBytes) {
       counts.full += 1;
+      log.warn('no room for another document', { resource: given.resource });
       return { status: 503, headers: { 'Retry-After': RETRY_AFTER } };
     }
     const published: Published = {

@@ -11,6 +11,7 @@ import {
   type Stack,
 } from 'tiny-sip';
 import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
 import type { Accounts } from './accounts.ts';
 import { type Domain, read } from './domain.ts';
 import { type Gate, type Identity, type Refusal, refuse } from './gate.ts';
@@ -36,6 +37,7 @@ const MAX_FORWARDS = 70;
 export function createProxy(
   deps: {
     clock: Clock;
+    log: Log;
     stack: Stack;
     location: Location;
     gate: Gate;
@@ -47,7 +49,7 @@ export function createProxy(
   },
   options: { forwarding: number },
 ): SipProxy {
-  const { clock, stack, location, gate, domain, accounts, reach } = deps;
+  const { clock, log, stack, location, gate, domain, accounts, reach } = deps;
   const loops = createLoopDetector(deps.secret, () => stack.token());
   const counts = { forwarded: 0, full: 0, looped: 0, relayRefused: 0 };
   let running = 0;
@@ -161,6 +163,7 @@ export function createProxy(
       if (agents.length > breadth) return incoming.respond(440, { reason: 'Max-Breadth Exceeded' });
       if (running >= options.forwarding) {
         counts.full += 1;
+        log.warn('too many requests are being forwarded', { most: options.forwarding });
         return incoming.respond(503, { headers: { 'Retry-After': '5' } });
       }
       counts.forwarded += 1;

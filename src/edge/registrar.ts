@@ -1,5 +1,6 @@
 import { formatDate, type Incoming, type NameAddr, type SipRequest } from 'tiny-sip';
 import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
 import type { Accounts } from './accounts.ts';
 import { createBinding, type FlowId, flowIdOf, formatBinding, isSame } from './binding.ts';
 import { type Domain, read } from './domain.ts';
@@ -35,10 +36,17 @@ interface Changes {
 }
 
 export function createRegistrar(
-  deps: { clock: Clock; location: Location; gate: Gate; domain: Domain; accounts: () => Accounts },
+  deps: {
+    clock: Clock;
+    log: Log;
+    location: Location;
+    gate: Gate;
+    domain: Domain;
+    accounts: () => Accounts;
+  },
   options: { expires?: Lifetimes | undefined; bindings: number; bindingsPerAor: number },
 ): Registrar {
-  const { clock, location, gate, domain, accounts } = deps;
+  const { clock, log, location, gate, domain, accounts } = deps;
   const expires = inSeconds(options.expires);
   const counts = { full: 0, late: 0 };
 
@@ -86,6 +94,7 @@ export function createRegistrar(
     const grown = next.size - current.length;
     if (grown > 0 && (next.size > options.bindingsPerAor || location.size + grown > options.bindings)) {
       counts.full += 1;
+      log.warn('no room for another binding', { aor });
       return refuse(503, 'Too Many Contacts', { 'Retry-After': RETRY_AFTER });
     }
     return {

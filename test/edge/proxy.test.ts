@@ -8,6 +8,7 @@ import {
   type Stack,
 } from 'tiny-sip';
 import * as assert from 'uvu/assert';
+import { silentLog } from '../../src/base/log.ts';
 import { createAccounts } from '../../src/edge/accounts.ts';
 import { createDomain } from '../../src/edge/domain.ts';
 import { createGate } from '../../src/edge/gate.ts';
@@ -68,6 +69,7 @@ function lab(options: { forwarding?: number } = {}) {
   const proxy = createProxy(
     {
       clock,
+      log: silentLog,
       stack,
       location,
       gate,

@@ -1,5 +1,6 @@
 import type { Flow, SipResponse } from 'tiny-sip';
 import * as assert from 'uvu/assert';
+import { silentLog } from '../../src/base/log.ts';
 import { createAccounts } from '../../src/edge/accounts.ts';
 import { createDomain } from '../../src/edge/domain.ts';
 import { createGate } from '../../src/edge/gate.ts';
@@ -37,7 +38,7 @@ function lab(more: { bindings?: number; bindingsPerAor?: number; users?: Record<
     identify: () => ({ ok: true as const, user, aor: `sip:${user}@test.local` }),
   };
   const registrar = createRegistrar(
-    { clock, location, gate, domain, accounts: () => accounts },
+    { clock, log: silentLog, location, gate, domain, accounts: () => accounts },
     {
       expires: { min: 60_000, max: 3_600_000, default: 1_800_000 },
       bindings: more.bindings ?? 100,
