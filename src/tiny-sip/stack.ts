@@ -191,8 +191,8 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
   };
 }
 
-/** Bytes of randomness in a token: 16 characters. */
-const tokenBytes = 12;
+/** Bytes of randomness in a token: 64 bits in 11 characters. Every message carries several. */
+const tokenBytes = 8;
 
 /** Tokens out of a stock of random bytes: asking for a few at a time costs more than all else of a transaction. */
 function createTokens(random: Random): () => string {

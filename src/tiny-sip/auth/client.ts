@@ -83,7 +83,7 @@ export function createDigestClient(
     : [credentials as DigestCredentials];
   const sessions = new Map<string, Session>();
 
-  const nonce = (): string => Buffer.from(deps.random.bytes(12)).toString('base64url');
+  const nonce = (): string => Buffer.from(deps.random.bytes(8)).toString('base64url');
 
   /** RFC 8760 §2.4: the topmost challenge of a realm that we can answer. */
   const open = (kind: Kind, challenge: Challenge): Session | undefined => {

@@ -81,7 +81,8 @@ export function createUac(deps: UacDeps): Uac {
       host,
       // Answers on a connection of their own go to this port (RFC 3261 §18.2.2), so it is the listening one.
       port: flow.reliable ? deps.listening(flow.protocol) || port : port,
-      params: { branch, rport: '' },
+      // RFC 3581 is about datagrams; on a stream the answer comes back by the connection.
+      params: flow.reliable ? { branch } : { branch, rport: '' },
     });
   };
 
@@ -133,7 +134,7 @@ export function createUac(deps: UacDeps): Uac {
 
   /** RFC 3261 §18.1.1: what is too long for a datagram goes by TCP, and back to UDP when that is refused. */
   const roomy = async (request: SipRequest, flow: Flow, options: SendOptions): Promise<Outcome> => {
-    if (flow.protocol !== 'udp' || !deps.has('tcp') || !oversize(request, flow))
+    if (flow.protocol !== 'udp' || !deps.has('tcp') || !oversize(request, flow, options))
       return transact(request, flow, options);
     totals.oversize += 1;
     const { host, port } = flow.remote;
@@ -170,12 +171,12 @@ export function createUac(deps: UacDeps): Uac {
     }
   };
 
-  const oversize = (request: SipRequest, flow: Flow): boolean => {
+  const oversize = (request: SipRequest, flow: Flow, options: SendOptions): boolean => {
     // The Via is not there yet; a body alone may already decide.
     if (request.body.length > deps.datagram) return true;
     const draft = request.copy();
     try {
-      draft.prepend('Via', via(flow, `${magicCookie}0123456789abcdef`));
+      draft.prepend('Via', via(flow, options.forward?.branch ?? `${magicCookie}${deps.token()}`));
       return serialise(draft, { compact: deps.compact }).length > deps.datagram;
     } catch {
       return false;

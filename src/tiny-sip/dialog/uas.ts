@@ -47,6 +47,8 @@ export interface UasTotals {
   merged: number;
   refused: number;
   stray: number;
+  /** Responses that could not be made or written. */
+  unmade: number;
 }
 
 /** Request-URI schemes that a handler may get to see; others get 416 (RFC 3261 §8.2.2.1). */
@@ -60,7 +62,7 @@ export function createUas(deps: UasDeps): Uas {
   /** The last handler of a method is the one that counts. */
   const handlers = new Map<string, Handler[]>();
   const claims = new Map<string, Handler>();
-  const totals: UasTotals = { requests: 0, malformed: 0, merged: 0, refused: 0, stray: 0 };
+  const totals: UasTotals = { requests: 0, malformed: 0, merged: 0, refused: 0, stray: 0, unmade: 0 };
   let full = false;
 
   const handlerOf = (method: string): Handler | undefined => handlers.get(method)?.at(-1);
@@ -75,6 +77,32 @@ export function createUas(deps: UasDeps): Uas {
     const bytes = serialise(response, { compact: deps.compact });
     deps.trace('out', flow, response, bytes);
     return { status: response.status, bytes };
+  };
+
+  /** A response as a handler describes it; undefined when that may not go on the wire. Never throws. */
+  const make = (
+    request: SipRequest,
+    status: number,
+    toTag: string,
+    init: AnswerInit,
+  ): SipResponse | undefined => {
+    try {
+      return answer(request, status, toTag, init);
+    } catch (error) {
+      totals.unmade += 1;
+      log.error('a response could not be made', { status, error: String(error) });
+      return undefined;
+    }
+  };
+
+  const write = (response: SipResponse | undefined, flow: Flow): Reply | undefined => {
+    try {
+      return response && pack(response, flow);
+    } catch (error) {
+      totals.unmade += 1;
+      log.error('a response could not be written', { error: String(error) });
+      return undefined;
+    }
   };
 
   /** RFC 3261 §18.2.2: the source address, and its port where rport asks for it, else the port in Via. */
@@ -149,14 +177,8 @@ export function createUas(deps: UasDeps): Uas {
         return responded;
       },
       respond(status, init = {}) {
-        let response: SipResponse;
-        try {
-          response = answer(request, status, toTag, init);
-        } catch (error) {
-          log.error('a response could not be made', { status, error: String(error) });
-          response = answer(request, 500, toTag, {});
-        }
-        incoming.respondWith(response);
+        const response = make(request, status, toTag, init) ?? make(request, 500, toTag, {});
+        if (response !== undefined) incoming.respondWith(response);
       },
       respondWith(response) {
         if (responded || transaction === undefined) return;
@@ -165,21 +187,15 @@ export function createUas(deps: UasDeps): Uas {
         if (request.method !== 'INVITE' && status > 100 && status < 200) return;
         if (status >= 200) responded = true;
         if (request.method !== 'INVITE' && status === 408) return;
-        let reply: Reply;
-        try {
-          reply = pack(response, flow);
-        } catch (error) {
-          log.error('a response could not be written', { error: String(error) });
-          reply = pack(answer(request, 500, toTag, {}), flow);
-        }
-        transactions.reply(transaction, reply);
+        const reply = write(response, flow) ?? write(make(request, 500, toTag, {}), flow);
+        if (reply !== undefined) transactions.reply(transaction, reply);
       },
     };
     transaction = transactions.begin(request, {
       reliable: flow.reliable,
       send: sender(request, flow),
       // RFC 3261 §8.2.6.1: a 100 carries no To tag of ours.
-      trying: () => pack(createResponse(request, 100), flow),
+      trying: () => write(make(request, 100, toTag, {}), flow),
     });
     if (transaction !== undefined && request.method === 'INVITE') pending.set(transaction, incoming);
     return { incoming, begun: transaction !== undefined };

@@ -140,7 +140,7 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
       expiresAt: clock.now() + seconds * 1000,
       serviceRoute: response.all('Service-Route').map(detach),
       ...(via?.received !== undefined && {
-        observed: { host: detach(via.received), port: via.rport || flow.remote.port },
+        observed: { host: detach(via.received), port: via.rport || flow.local.port },
       }),
       flow,
       contact: contactUri(flow, user),

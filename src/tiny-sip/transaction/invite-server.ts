@@ -64,10 +64,10 @@ export function createInviteServerMachine(
       switch (input.kind) {
         case 'reply':
           return give(transaction, input.reply);
-        case 'slow':
-          return transaction.last === undefined && transaction.user?.trying
-            ? give(transaction, transaction.user.trying())
-            : 'proceeding';
+        case 'slow': {
+          const reply = transaction.last === undefined ? transaction.user?.trying?.() : undefined;
+          return reply === undefined ? 'proceeding' : give(transaction, reply);
+        }
         case 'request':
           again(transaction);
           return 'proceeding';

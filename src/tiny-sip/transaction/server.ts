@@ -14,7 +14,7 @@ export interface ServerUser {
   /** Sends the way that responses to this request take (RFC 3261 §18.2.2). */
   send(bytes: Buffer): Promise<void>;
   /** A 100 for this request: the transaction sends one itself when the TU is slow. Let go with the final response. */
-  trying: (() => Reply) | undefined;
+  trying: (() => Reply | undefined) | undefined;
 }
 
 /** How a transaction ended. `unanswered`: no final response went out in time, and now none may. */
@@ -118,8 +118,10 @@ export function createServerMachine(
       switch (input.kind) {
         case 'reply':
           return give(transaction, input.reply);
-        case 'slow':
-          return transaction.user?.trying ? give(transaction, transaction.user.trying()) : 'trying';
+        case 'slow': {
+          const reply = transaction.user?.trying?.();
+          return reply === undefined ? 'trying' : give(transaction, reply);
+        }
         case 'expiry':
           return 'terminated';
         case 'request':

@@ -447,3 +447,18 @@ test('an RFC 2543 client without the branch cookie is matched by its whole set o
   assert.ok(read(old(1)));
   await stack.stop();
 });
+
+test('a To tag that is no token neither throws nor ends anything', async () => {
+  const { clock, stack, peer } = await scene();
+  stack.on('MESSAGE', async (incoming) => {
+    await Promise.resolve();
+    incoming.respond(200);
+  });
+  peer.send(uas, text('MESSAGE', to, { to: `<${to}>;tag=x:y` }));
+  peer.send(uas, text('SUBSCRIBE', to, { to: `<${to}>;tag="q"`, branch: 'z9hG4bKs', callId: 's' }));
+  await clock.advance(5_000);
+  peer.send(uas, text('MESSAGE', to, { branch: 'z9hG4bKnext', callId: 'next' }));
+  await clock.settle();
+  assert.is(peer.responses().at(-1)?.callId, 'next');
+  await stack.stop();
+});
