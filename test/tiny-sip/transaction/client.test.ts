@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { suite } from '../../support/harness.ts';
 import { createRig, type Peer, type Rig } from '../rig.ts';
 
-const test = suite('tiny-sip client transactions');
+const test = suite('tiny-sip client transactions', { timeout: 60_000 });
 
 const server = { protocol: 'udp', host: '10.0.0.2', port: 5060, name: '10.0.0.2' } as const;
 
