@@ -1,18 +1,17 @@
 import {
   createDigestClient,
-  createRequest,
   type DigestClient,
   type EventDeps,
   type Flow,
   type PublicationState,
   parseUri,
   type RegistrationState,
-  type SipRequest,
   type Way,
 } from 'tiny-sip';
 import type { CodedError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Detail, DevicePresence } from '../presence/model.ts';
+import { createAsking, type OnEcho } from './asking.ts';
 import { agentErrors } from './errors.ts';
 import { createLink, type LinkState, sayTarget } from './link.ts';
 import type { AccountOptions, PublishedDevice } from './options.ts';
@@ -20,23 +19,20 @@ import { type Credentials, createPresentity, type Presentity } from './presentit
 import { createPublisher, type Publisher } from './publisher.ts';
 import type { AgentState } from './state.ts';
 import { type Chooser, createChooser } from './strategy.ts';
+import { createTroubles } from './troubles.ts';
+import { createTurns } from './turns.ts';
 
 export interface AccountDeps extends EventDeps {
   readonly state: AgentState;
   readonly log: Log;
   /** A user part for a Contact that no other AOR of this agent has. */
   readonly contactUser: (aor: string) => string;
-  /** Tells when an OPTIONS of ours comes back in; answers how to leave. */
-  readonly onEcho: (callId: string, came: (flow: Flow) => void) => () => void;
+  readonly onEcho: OnEcho;
   readonly onChange: () => void;
 }
 
 /** Whether requests to the account's AOR reach this gateway. */
-export type Reach =
-  | 'untested'
-  | 'reached'
-  | 'unknown'
-  | { readonly kind: 'unreached'; readonly error: CodedError };
+export type Reach = 'untested' | 'reached' | 'unknown' | { readonly error: CodedError };
 
 /** An AOR and what it publishes. */
 export interface Identity {
@@ -95,16 +91,17 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
   const { aor } = options;
   const detail: Detail = options.detail ?? 'lean';
   const domain = parseUri(aor).host;
-  const registrar = options.registrar ?? `sip:${domain.includes(':') ? `[${domain}]` : domain}`;
+  const registrar = options.registrar ?? uriOf(domain);
   const credentials = digestFor(options.user ?? parseUri(aor).user ?? '', options.password);
   const route = options.outboundProxy === undefined ? [] : [loose(options.outboundProxy)];
   let reach: Reach = 'untested';
-  /** What is wrong now, by what it is about; each goes when that works again. */
-  const errors = new Map<string, CodedError>();
   let ended = false;
-  /** AORs of devices that wait for their turn to register. */
-  let waiting: Identity[] = [];
-  let busy = 0;
+  /** The flow over which the account, and each device's AOR, was registered last. */
+  let registeredOver: Flow | undefined;
+  const joined = new Map<Identity, Flow>();
+  const troubles = createTroubles(deps, options.id, ['link', `register ${aor}`]);
+  const turns = createTurns<Identity>(AT_A_TIME, ({ presentity }) => presentity.register());
+  const asking = createAsking(deps, aor, registrar);
 
   const link = createLink(deps, {
     uri: options.outboundProxy ?? registrar,
@@ -114,10 +111,9 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
       deps.onChange();
     },
     onDown: (cause) => {
-      errors.set('link', cause);
       reach = 'untested';
-      waiting = [];
-      deps.onChange();
+      turns.clear();
+      troubles.note('link', cause);
     },
   });
 
@@ -138,7 +134,7 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
     {
       log,
       state,
-      accept: askAccept,
+      accept: () => asking.accept(main.presentity.presenceWay(), credentials?.presence),
       server: () => (link.state.kind === 'up' ? sayTarget(link.state.target) : registrar),
       onDecided: () => deps.onChange(),
       after: stack.after,
@@ -153,7 +149,7 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
   ): Identity => {
     const presentity = createPresentity(deps, {
       aor: ownAor,
-      registrar: device && parseUri(ownAor).host !== domain ? `sip:${parseUri(ownAor).host}` : registrar,
+      registrar: parseUri(ownAor).host === domain ? registrar : uriOf(parseUri(ownAor).host),
       expires: options.registerExpires ?? DEFAULTS.registerExpires,
       instance: options.instance ?? '',
       contactUser: deps.contactUser(ownAor),
@@ -176,9 +172,9 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
       onAccepted: (kind) => chooser.accepted(publisher, kind),
       onUnsuitable: (what) => {
         if (what.status === 413 && publisher.detail === 'lean')
-          note(`publish ${ownAor}`, agentErrors.TOO_LARGE({ aor: ownAor }));
+          troubles.note(`publish ${ownAor}`, agentErrors.TOO_LARGE({ aor: ownAor }));
         if (what.status === 415 && publisher.strategy === 'full')
-          note(
+          troubles.note(
             `publish ${ownAor}`,
             agentErrors.TYPE_REFUSED({
               aor: ownAor,
@@ -206,31 +202,20 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
   }
   chooser.main(main.publisher);
 
-  const note = (about: string, next: CodedError): void => {
-    if (errors.get(about)?.message !== next.message)
-      log.warn('account', { account: options.id, code: next.code, cause: next });
-    errors.set(about, next);
-    deps.onChange();
-  };
-  const mended = (about: string): void => {
-    if (errors.delete(about)) deps.onChange();
-  };
-
   const registeredMain = (next: RegistrationState): void => {
     if (ended) return;
     switch (next.kind) {
       case 'registered': {
-        const anew = seenFlow !== next.flow;
-        seenFlow = next.flow;
+        const anew = registeredOver !== next.flow;
+        registeredOver = next.flow;
         link.proven();
-        errors.delete('link');
-        errors.delete(`register ${aor}`);
+        troubles.mended('link');
+        troubles.mended(`register ${aor}`);
         main.publisher.wake();
         deps.onChange();
         if (!anew) return;
         log.info('registered', { aor, contact: next.contact });
-        waiting = [...own.values()];
-        registerOwn();
+        turns.queue(own.values());
         void testReach(next.flow);
         chooser.registered();
         return;
@@ -245,7 +230,7 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
           kind === 'response'
             ? agentErrors.NOT_REGISTERED({ aor, status: status ?? '', reason })
             : agentErrors.NO_ANSWER({ server, method: 'REGISTER' });
-        note(`register ${aor}`, failure);
+        troubles.note(`register ${aor}`, failure);
         // RFC 3263 §4.3: silence and 503 are reasons to try the next server. Where there is none, coming back at once
         // would not make this one better.
         const rest = next.retryAt - deps.clock.now();
@@ -261,16 +246,12 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
         return;
     }
   };
-  let seenFlow: Flow | undefined;
 
   const registeredOwn = (identity: Identity, next: RegistrationState): void => {
     if (ended || next.kind === 'idle' || next.kind === 'registering') return;
-    if (turns.delete(identity)) {
-      busy -= 1;
-      registerOwn();
-    }
+    turns.over(identity);
     if (next.kind === 'registered') {
-      mended(`register ${identity.presentity.aor}`);
+      troubles.mended(`register ${identity.presentity.aor}`);
       identity.publisher.wake();
       const before = joined.get(identity);
       if (before === next.flow) return;
@@ -279,7 +260,7 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
       if (before) void identity.publisher.refresh();
       else chooser.join(identity.publisher);
     } else if (next.kind === 'refused')
-      note(
+      troubles.note(
         `register ${identity.presentity.aor}`,
         agentErrors.NOT_REGISTERED({
           aor: identity.presentity.aor,
@@ -288,28 +269,15 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
         }),
       );
   };
-  const turns = new Set<Identity>();
-  const joined = new Map<Identity, Flow>();
-
-  const registerOwn = (): void => {
-    while (busy < AT_A_TIME) {
-      const next = waiting.shift();
-      if (!next) return;
-      busy += 1;
-      turns.add(next);
-      next.presentity.register();
-    }
-  };
-
   const published = (which: string, next: PublicationState): void => {
     if (ended) return;
-    if (next.kind === 'published') mended(`publish ${which}`);
+    if (next.kind === 'published') troubles.mended(`publish ${which}`);
     if (next.kind !== 'refused' && next.kind !== 'waiting') return;
     const { status, reason, kind } = next.cause;
     // A flow that broke is the link's to tell.
     if (kind === 'failed') return;
     const server = link.state.kind === 'up' ? sayTarget(link.state.target) : registrar;
-    note(
+    troubles.note(
       `publish ${which}`,
       kind === 'response'
         ? agentErrors.NOT_PUBLISHED({ aor: which, status: status ?? '', reason })
@@ -317,52 +285,12 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
     );
   };
 
-  const options200 = (uri: string): SipRequest =>
-    createRequest({
-      method: 'OPTIONS',
-      uri,
-      headers: { From: `<${aor}>`, To: `<${uri}>`, 'Call-ID': stack.token(), Accept: 'application/sdp' },
-    });
-
-  const ask = async (
-    uri: string,
-  ): Promise<{ status: number | undefined; accept: string[]; echo: Flow | undefined }> => {
-    const way = main.presentity.way();
-    const request = options200(uri).set('Route', way?.route ?? []);
-    let echo: Flow | undefined;
-    const leave = deps.onEcho(request.callId ?? '', (flow) => {
-      echo = flow;
-    });
-    const outcome = await stack.send(request, {
-      ...(way?.flow && { flow: way.flow }),
-      ...(credentials && { credentials: credentials.proxy }),
-    });
-    leave();
-    if (outcome.kind !== 'response') return { status: undefined, accept: [], echo };
-    const accept = outcome.response
-      .all('Accept')
-      .map((value) => (value.split(';')[0] ?? '').trim().toLowerCase());
-    return { status: outcome.response.status, accept, echo };
-  };
-
-  async function askAccept(): Promise<readonly string[] | undefined> {
-    const { status, accept, echo } = await ask(registrar);
-    // An OPTIONS that came to ourselves tells what we take, not what the server takes.
-    return status !== undefined && status < 300 && !echo ? accept : undefined;
-  }
-
   const testReach = async (flow: Flow): Promise<void> => {
-    const { status, echo } = await ask(aor);
+    const found = await asking.reach(main.presentity.way(), credentials?.proxy);
     if (ended || link.state.kind !== 'up' || link.state.flow !== flow) return;
-    if (echo) reach = 'reached';
-    else if (status === undefined || status === 404 || status === 408 || status === 480 || status === 430) {
-      const cause =
-        status === undefined ? 'an OPTIONS to it got no answer' : `an OPTIONS to it got ${status}`;
-      const unreached = agentErrors.NAT({ aor, cause });
-      if (typeof reach === 'string')
-        log.warn('requests do not come back', { code: unreached.code, cause: unreached });
-      reach = { kind: 'unreached', error: unreached };
-    } else reach = 'unknown';
+    reach = typeof found === 'string' ? found : { error: agentErrors.NAT({ aor, cause: found.why }) };
+    if (typeof reach === 'string') troubles.mended('reach');
+    else troubles.note('reach', reach.error);
     deps.onChange();
   };
 
@@ -379,8 +307,7 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
       return reach;
     },
     get error() {
-      const [first] = errors.values();
-      return errors.get('link') ?? errors.get(`register ${aor}`) ?? first;
+      return troubles.worst;
     },
     trusts: (flow) =>
       flow.opened &&
@@ -414,6 +341,11 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
       link.stop();
     },
   };
+}
+
+/** URI of a domain; `host` is a name or an IP literal, IPv6 without brackets. */
+function uriOf(host: string): string {
+  return `sip:${host.includes(':') ? `[${host}]` : host}`;
 }
 
 /** A URI as a Route value: loose routing, or the Request-URI would be rewritten (RFC 3261 §19.1.1). */

@@ -25,17 +25,17 @@ import type { Actuator } from '../device/reading.ts';
 import type { DeviceState } from '../device/state.ts';
 import { ACCEPT_ENCODING } from '../im/encoding.ts';
 import { type Account, createAccount, type Identity } from './account.ts';
+import { checkAors } from './aors.ts';
 import { ACCEPT } from './body.ts';
 import { type Described, describe, nameDevice } from './describe.ts';
-import { agentErrors } from './errors.ts';
 import { type AgentEvent, type Traffic, watchTraffic } from './events.ts';
 import { readInstance } from './instance.ts';
 import { createIntake, type Endpoint, type Intake } from './intake.ts';
-import { type AccountOptions, type AgentOptions, DEVICES_PER_AOR, type PublishedDevice } from './options.ts';
+import type { AgentOptions, PublishedDevice } from './options.ts';
 import { createReplies, type Replies } from './replies.ts';
 import { createSenderCheck } from './sender.ts';
 import { type AgentState, createAgentState } from './state.ts';
-import { type AccountView, type PublishedView, viewAccount, viewPublished } from './status.ts';
+import { type AccountView, type PublishedView, sayAccount, viewAccount, viewPublished } from './status.ts';
 
 export interface AgentDeps {
   readonly clock: Clock;
@@ -344,47 +344,10 @@ export function createAgent(deps: AgentDeps, options: AgentOptions): Agent {
   }
 }
 
-/**
- * Checks the AORs and gives each a Contact user part of its own, so that a request tells by it whose it is.
- */
-function checkAors(accounts: readonly AccountOptions[]): ReadonlyMap<string, string> {
-  const users = new Map<string, string>();
-  const taken = new Set<string>();
-  const add = (aor: string): void => {
-    let key: string;
-    let user: string;
-    try {
-      key = aorOf(aor);
-      user = parseUri(aor).user ?? 'agent';
-    } catch (error) {
-      throw agentErrors.BAD_AOR({ aor, cause: asError(error) }, error);
-    }
-    if (users.has(key)) throw agentErrors.DUPLICATE_AOR({ aor });
-    let free = user;
-    for (let n = 2; taken.has(free); n += 1) free = `${user}-${n}`;
-    taken.add(free);
-    users.set(key, free);
-  };
-  for (const { aor, devices } of accounts) {
-    add(aor);
-    const shared = devices.filter(({ own }) => own === undefined).length;
-    if (shared > DEVICES_PER_AOR)
-      throw agentErrors.TOO_MANY_DEVICES({ aor, count: shared, most: DEVICES_PER_AOR });
-    for (const { own } of devices) if (own) add(own.aor);
-  }
-  return users;
-}
-
 function userOf(uri: string): string | undefined {
   try {
     return parseUri(uri).user;
   } catch {
     return undefined;
   }
-}
-
-/** One line about an account, as `status` by message has it. */
-function sayAccount(view: AccountView): string {
-  const why = view.detail ?? view.publish.detail ?? '';
-  return `${view.aor}: ${view.registration}, publishing ${view.publish.strategy}${why === '' ? '' : ` (${why})`}`;
 }

@@ -84,3 +84,9 @@ export function viewPublished(clock: Clock, account: string, identity: Identity,
     ...(at !== undefined && { ago: Math.round((clock.now() - at) / 1_000) }),
   };
 }
+
+/** One line about an account, as `status` by message has it. */
+export function sayAccount(view: AccountView): string {
+  const why = view.detail ?? view.publish.detail ?? '';
+  return `${view.aor}: ${view.registration}, publishing ${view.publish.strategy}${why === '' ? '' : ` (${why})`}`;
+}
