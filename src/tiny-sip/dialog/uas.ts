@@ -11,6 +11,7 @@ import { knownMethods } from '../transaction/methods.ts';
 import { isAnswered, type Reply, type ServerTransaction } from '../transaction/server.ts';
 import type { ServerTransactions } from '../transaction/server-table.ts';
 import type { Flow } from '../transport/transport.ts';
+import { answerError } from './answer-error.ts';
 import type { AnswerInit, Handler, Incoming } from './user-agent.ts';
 
 /** What the receiving half of a stack is given. */
@@ -252,8 +253,7 @@ export function createUas(deps: UasDeps): Uas {
     try {
       handler(incoming);
     } catch (error) {
-      log.error('a request handler threw', { method: incoming.request.method, error: String(error) });
-      incoming.respond(500);
+      answerError(incoming, error, log, 'a request handler threw');
     }
   };
 

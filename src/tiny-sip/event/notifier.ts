@@ -1,4 +1,5 @@
 import type { Timer } from '../deps.ts';
+import { answerError } from '../dialog/answer-error.ts';
 import { acceptDialog, type Dialog, restoreDialog } from '../dialog/dialog.ts';
 import type { EventDeps, Incoming } from '../dialog/user-agent.ts';
 import type { SipRequest } from '../message/message.ts';
@@ -115,10 +116,7 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
   };
 
   const guarded = (incoming: Incoming, work: Promise<void>): void => {
-    work.catch((error: unknown) => {
-      log.error('a subscription could not be handled', { error: String(error) });
-      incoming.respond(500);
-    });
+    work.catch((error: unknown) => answerError(incoming, error, log, 'a subscription could not be handled'));
   };
 
   /** Seconds to grant; undefined: refused. */

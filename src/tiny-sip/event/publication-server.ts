@@ -1,6 +1,6 @@
 import type { Timer } from '../deps.ts';
+import { answerError } from '../dialog/answer-error.ts';
 import type { AnswerInit, EventDeps, Incoming } from '../dialog/user-agent.ts';
-import { SipSyntaxError } from '../errors.ts';
 import { detach } from '../message/text.ts';
 
 /** What a PUBLISH left behind, without its document. */
@@ -186,11 +186,9 @@ export function createPublicationServer(
       try {
         answer = await publish(incoming, verdict.resource, event);
       } catch (error) {
-        if (!(error instanceof SipSyntaxError)) log.error('a publication failed', { error: String(error) });
-        answer =
-          error instanceof SipSyntaxError
-            ? { status: 400, reason: `Malformed ${error.what}` }
-            : { status: 500 };
+        totals.refused += 1;
+        answerError(incoming, error, log, 'a publication failed');
+        return;
       }
       if (answer.status < 300) incoming.respond(200, { headers: { ...verdict.headers, ...answer.headers } });
       else refuse(incoming, answer, verdict.headers);
@@ -274,10 +272,9 @@ export function createPublicationServer(
 
   return {
     handle(incoming) {
-      handle(incoming).catch((error: unknown) => {
-        log.error('a publication could not be authorised', { error: String(error) });
-        incoming.respond(500);
-      });
+      handle(incoming).catch((error: unknown) =>
+        answerError(incoming, error, log, 'a publication could not be authorised'),
+      );
     },
     restore(entries) {
       for (const entry of entries) put(entry);

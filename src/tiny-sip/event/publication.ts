@@ -167,9 +167,12 @@ export function createPublication(deps: EventDeps, options: PublicationOptions):
   };
 
   const run = (): Promise<void> =>
-    leave().catch((error: unknown) =>
-      log.error('publishing failed', { aor: options.aor, error: String(error) }),
-    );
+    leave().catch((error: unknown) => {
+      // What the owner was told made it throw; the publication goes on.
+      log.error('publishing failed', { aor: options.aor, error: String(error) });
+      inFlight = undefined;
+      if (!ended && waiting === undefined) rest({ kind: 'failed', reason: String(error) }, 0);
+    });
 
   const build = (next: Plan, way: Way, asked: number): SipRequest => {
     cseq += 1;

@@ -68,9 +68,10 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
     }
     timer?.cancel();
     timer = undefined;
-    attempt().catch((error: unknown) =>
-      log.error('registering failed', { aor: options.aor, error: String(error) }),
-    );
+    attempt().catch((error: unknown) => {
+      log.error('registering failed', { aor: options.aor, error: String(error) });
+      if (!ended) pause(takeDelay(patience, random), { kind: 'failed', reason: String(error) }, 'waiting');
+    });
   };
 
   const build = (flow: Flow, route: readonly string[] | undefined, seconds: number): SipRequest => {

@@ -801,3 +801,24 @@ test('a server that grants next to no time is not asked in a loop', async () => 
     publication.stop();
   }
 });
+
+test('an owner that throws when told is logged, and the publication goes on', async () => {
+  const one = await scene();
+  one.serve();
+  let throwing = true;
+  const publication = one.publication({
+    accepted: () => {
+      if (throwing) throw new Error('oops');
+    },
+  });
+  publication.changed();
+  await one.clock.settle();
+  assert.is(one.log.lines.filter((line) => line.level === 'error').length, 1);
+  throwing = false;
+  one.value = 2;
+  publication.changed();
+  await one.clock.advance(40_000);
+  assert.is(one.esc.last().text(), '<2/>');
+  assert.is(publication.state.kind, 'published');
+  publication.stop();
+});

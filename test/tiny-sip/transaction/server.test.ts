@@ -462,3 +462,15 @@ test('a To tag that is no token neither throws nor ends anything', async () => {
   assert.is(peer.responses().at(-1)?.callId, 'next');
   await stack.stop();
 });
+
+test('a header that only the handler reads and cannot: 400, the sender is at fault', async () => {
+  const { clock, stack, peer, log } = await scene();
+  stack.on('MESSAGE', (incoming) => {
+    incoming.respond(200, { headers: { 'X-Vias': String(incoming.request.vias.length) } });
+  });
+  peer.send(uas, text('MESSAGE', to, { headers: ['Via: SIP/2.0/UDP h;branch=x,;rport'] }));
+  await clock.settle();
+  assert.is(peer.responses(400).length, 1);
+  assert.is(log.lines.filter((line) => line.level === 'error').length, 0);
+  await stack.stop();
+});
