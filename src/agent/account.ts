@@ -28,6 +28,7 @@ export interface AccountDeps extends EventDeps {
   /** A user part for a Contact that no other AOR of this agent has. */
   readonly contactUser: (aor: string) => string;
   readonly onEcho: OnEcho;
+  readonly userAgent?: string | undefined;
   readonly onChange: () => void;
 }
 
@@ -152,6 +153,7 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
       registrar: parseUri(ownAor).host === domain ? registrar : uriOf(parseUri(ownAor).host),
       expires: options.registerExpires ?? DEFAULTS.registerExpires,
       instance: options.instance ?? '',
+      userAgent: deps.userAgent,
       contactUser: deps.contactUser(ownAor),
       ...(!device && { keepAlive: { datagram: interval, stream: interval, pong: PONG } }),
       credentials: client,

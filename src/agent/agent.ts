@@ -92,7 +92,6 @@ export function createAgent(deps: AgentDeps, options: AgentOptions): Agent {
       transports: [...(deps.transports ?? []), ...(deps.sockets ?? sockets)()],
       compact,
       supported: ['outbound', 'path'],
-      ...(options.userAgent !== undefined && { userAgent: options.userAgent }),
     },
   );
 
@@ -255,6 +254,7 @@ export function createAgent(deps: AgentDeps, options: AgentOptions): Agent {
               echoes.set(callId, came);
               return () => void echoes.delete(callId);
             },
+            userAgent: options.userAgent,
             // Told when the account stands: it may speak while it is being made.
             onChange: () => queueMicrotask(() => changed(account)),
           },

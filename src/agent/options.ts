@@ -71,7 +71,7 @@ export interface AgentOptions {
   readonly data: string;
   /** Directory of what must outlive a kill: entity-tags, and what was learnt of the servers. */
   readonly runtime: string;
-  /** `User-Agent` of requests; absent: none. */
+  /** `User-Agent` of REGISTER, where operators look for it; other requests are spared its bytes. */
   readonly userAgent?: string | undefined;
   /** Compact header names (RFC 3261 §7.3.3). Default true. */
   readonly compact?: boolean | undefined;

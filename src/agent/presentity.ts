@@ -27,6 +27,7 @@ export interface PresentityOptions {
   readonly expires: number;
   readonly instance: string;
   readonly contactUser: string;
+  readonly userAgent?: string | undefined;
   /** Absent: another AOR on the same flow does it. */
   readonly keepAlive?:
     | { readonly datagram: number; readonly stream: number; readonly pong: number }
@@ -71,6 +72,7 @@ export function createPresentity(deps: EventDeps, options: PresentityOptions): P
     regId: 1,
     contactUser,
     keepAlive: options.keepAlive ?? false,
+    ...(options.userAgent !== undefined && { headers: { 'User-Agent': options.userAgent } }),
     onState: options.onState,
   });
 

@@ -9,12 +9,14 @@ import { createWorld, GATEWAY, SERVER } from './world.ts';
 const test = suite('accounts');
 
 test('Contact has instance and reg-id, the instance stays over restarts; outbound and path are supported', async () => {
-  const world = createWorld({ account: { publish: 'full' } });
+  const world = createWorld({ account: { publish: 'full' }, agent: { userAgent: 'presentity/0.1.0' } });
   await world.start();
   const [first] = world.server.done('REGISTER');
   const urn = /\+sip\.instance="<(urn:uuid:[^>]+)>"/.exec(first?.get('Contact') ?? '')?.[1];
   assert.match(urn ?? '', /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   assert.match(first?.get('Contact') ?? '', /;reg-id=1/);
+  assert.is(first?.get('User-Agent'), 'presentity/0.1.0');
+  assert.not(world.server.done('PUBLISH')[0]?.has('User-Agent'));
   assert.ok(first?.all('Supported').includes('outbound') && first.all('Supported').includes('path'));
   await world.restart();
   const again = world.server.done('REGISTER').at(-1);

@@ -28,6 +28,7 @@ async function measure(
     protocol: 'udp',
     single: true,
     account: { detail, publish },
+    agent: { userAgent: 'presentity/0.1.0' },
     // What takes diffs is our edge, what takes segments Kamailio.
     script: publish === 'diff' ? { lists: true, diffs: 'applied' } : {},
     users: { gateway7: 'secret' },

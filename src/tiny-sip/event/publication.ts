@@ -34,7 +34,8 @@ export function createPublication(deps: EventDeps, options: PublicationOptions):
   const event = options.event ?? 'presence';
   const patience = patient();
   const slowly = hopeless();
-  const identity = { callId: stack.token(), fromTag: stack.token() };
+  // RFC 3261 §19.3 asks for 32 bits in a tag; here are 48. It stands in every PUBLISH.
+  const identity = { callId: stack.token(), fromTag: stack.token().slice(0, 8) };
 
   let state: PublicationState = { kind: 'idle' };
   let expires = options.expires ?? 120;
