@@ -28,11 +28,29 @@ export const SCHEME = 256;
 export const IPV6 = 512;
 /** A hexadecimal digit. */
 export const HEX = 1024;
+/** Inside a quoted string, without `"` and `\`. */
+export const QUOTED = 2048;
+/** user without `%`. */
+export const PLAIN_USER = 4096;
+/** uri-parameter without `%`. */
+export const PLAIN_PARAM = 8192;
 
-const ALPHA = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-const DIGIT = '0123456789';
-const ALNUM = ALPHA + DIGIT;
+const ALNUM = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+const HEX_DIGITS = '0123456789abcdefABCDEF';
 const UNRESERVED = `${ALNUM}-_.!~*'()`;
+
+const CHARACTERS = {
+  token: `${ALNUM}-.!%*_+\`'~`,
+  uri: `${UNRESERVED};/?:@&=+$,%[]`,
+  user: `${UNRESERVED}%&=+$,;?/`,
+  host: `${ALNUM}-._`,
+  word: `${ALNUM}-.!%*_+\`'~()<>:\\"/[]?{}`,
+  value: `${ALNUM}-.!%*_+\`'~[]:/=@?&$#^{}|()`,
+  param: `${UNRESERVED}%[]/:&+$`,
+  header: `${UNRESERVED}%[]/?:+$`,
+  scheme: `${ALNUM}+-.`,
+  ipv6: `${HEX_DIGITS}:.`,
+} as const;
 
 function build(): Uint16Array {
   const table = new Uint16Array(256);
@@ -42,17 +60,22 @@ function build(): Uint16Array {
       table[code] = (table[code] ?? 0) | bit;
     }
   };
-  mark(TOKEN, `${ALNUM}-.!%*_+\`'~`);
-  mark(URI, `${UNRESERVED};/?:@&=+$,%[]`);
-  mark(USER, `${UNRESERVED}%&=+$,;?/`);
-  mark(HOST, `${ALNUM}-._`);
-  mark(WORD, `${ALNUM}-.!%*_+\`'~()<>:\\"/[]?{}`);
-  mark(VALUE, `${ALNUM}-.!%*_+\`'~[]:/=@?&$#^{}|()`);
-  mark(PARAM, `${UNRESERVED}%[]/:&+$`);
-  mark(HEADER, `${UNRESERVED}%[]/?:+$`);
-  mark(SCHEME, `${ALNUM}+-.`);
-  mark(IPV6, `${DIGIT}abcdefABCDEF:.`);
-  mark(HEX, `${DIGIT}abcdefABCDEF`);
+  mark(TOKEN, CHARACTERS.token);
+  mark(URI, CHARACTERS.uri);
+  mark(USER, CHARACTERS.user);
+  mark(HOST, CHARACTERS.host);
+  mark(WORD, CHARACTERS.word);
+  mark(VALUE, CHARACTERS.value);
+  mark(PARAM, CHARACTERS.param);
+  mark(HEADER, CHARACTERS.header);
+  mark(SCHEME, CHARACTERS.scheme);
+  mark(IPV6, CHARACTERS.ipv6);
+  mark(HEX, HEX_DIGITS);
+  mark(PLAIN_USER, CHARACTERS.user.replace('%', ''));
+  mark(PLAIN_PARAM, CHARACTERS.param.replace('%', ''));
+  for (let code = 32; code < 256; code += 1) {
+    if (code !== 34 && code !== 92 && code !== 127) mark(QUOTED, String.fromCharCode(code));
+  }
   return table;
 }
 

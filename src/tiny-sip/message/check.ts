@@ -19,11 +19,12 @@ const COOKIE = 'z9hG4bK';
  * A missing From tag, branch or Max-Forwards is let pass: RFC 2543 knew none (RFC 4475 §3.4.1).
  */
 export function checkRequest(request: SipRequest): Refusal | undefined {
-  const repeated = stored(request).headerLines.repeated();
+  const message = stored(request);
+  const repeated = message.headerLines.repeated();
   if (repeated !== 0) return { status: 400, reason: `Several ${LONG[repeated]} headers` };
   try {
-    checkUri(request.uri, 0, request.uri.length, 'Request-URI');
-    const via = request.topVia;
+    if (!message.checked) checkUri(request.uri, 0, request.uri.length, 'Request-URI');
+    const via = message.topVia;
     if (via === undefined) return missing('Via');
     if (via.branch === COOKIE) return { status: 400, reason: 'Via branch identifies nothing' };
     if (request.from === undefined) return missing('From');

@@ -1,6 +1,6 @@
 import { SipSyntaxError } from '../errors.ts';
 import { allOf, TOKEN } from './chars.ts';
-import { HeaderLines, setAll } from './header-lines.ts';
+import { emptyLines, type HeaderLines, setAll } from './header-lines.ts';
 import type { HeaderInit, SipRequest, SipResponse } from './message.ts';
 import { CALL_ID, CSEQ, FROM, TIMESTAMP, TO, VIA } from './names.ts';
 import { reasonOf } from './reasons.ts';
@@ -27,7 +27,7 @@ export interface ResponseInit {
 /** Throws SipSyntaxError on what may not be written. */
 export function createRequest(init: RequestInit): SipRequest {
   if (!allOf(TOKEN, init.method)) throw new SipSyntaxError('method', `"${init.method}" is no token`);
-  const message = new Message(init.method, 0, '', new HeaderLines('', undefined));
+  const message = new Message(init.method, 0, '', emptyLines(), false);
   message.uri = init.uri;
   setAll(message.headerLines, init.headers ?? {});
   hold(message, init.body);
@@ -44,7 +44,7 @@ export function createResponse(request: SipRequest, status: number, init: Respon
   const from = stored(request);
   const reason = init.reason ?? reasonOf(status);
   refuseBreaks('reason', reason);
-  const lines = new HeaderLines('', undefined);
+  const lines = emptyLines();
   for (const line of from.headerLines.lines(VIA, '')) lines.push(VIA, line);
   copyLine(from, lines, FROM);
   const at = from.headerLines.findId(TO, 0);
@@ -55,7 +55,7 @@ export function createResponse(request: SipRequest, status: number, init: Respon
   copyLine(from, lines, CALL_ID);
   copyLine(from, lines, CSEQ);
   if (status === 100) copyLine(from, lines, TIMESTAMP);
-  const message = new Message('', status, toWire(reason), lines);
+  const message = new Message('', status, toWire(reason), lines, true);
   setAll(message.headerLines, init.headers ?? {});
   hold(message, init.body);
   return message.face() as SipResponse;
@@ -67,13 +67,15 @@ function copyLine(from: Message, to: HeaderLines, id: number): void {
 }
 
 function tagged(request: SipRequest, line: string, tag: string): string {
-  if (!allOf(TOKEN, tag)) throw new SipSyntaxError('tag', `"${tag}" is no token`);
   try {
-    return request.toTag === undefined ? `${line};tag=${tag}` : line;
+    // A tag that the request brought stays as it is, even one that we would not write.
+    if (request.toTag !== undefined) return line;
   } catch {
     // An answer to a request whose To cannot be read: it goes back as it came.
     return line;
   }
+  if (!allOf(TOKEN, tag)) throw new SipSyntaxError('tag', `"${tag}" is no token`);
+  return `${line};tag=${tag}`;
 }
 
 function hold(message: Message, body: Buffer | string | undefined): void {

@@ -1,11 +1,28 @@
-import { CHARS, TOKEN } from './chars.ts';
-import { FOLDED, HeaderLines, PLACE_SHIFT, unfold } from './header-lines.ts';
+import { CHARS, skipSpace, TOKEN } from './chars.ts';
+import { HeaderLines } from './header-lines.ts';
 import type { Limits } from './limits.ts';
-import { CONTENT_LENGTH, identify } from './names.ts';
+import {
+  CALL_ID,
+  CONTACT,
+  CONTENT_LENGTH,
+  CONTENT_TYPE,
+  CSEQ,
+  EVENT,
+  EXPIRES,
+  FROM,
+  HOT,
+  HOT_BYTES,
+  identify,
+  MAX_FORWARDS,
+  passToken,
+  TO,
+  VIA,
+} from './names.ts';
+import { isWord, passBytes, passPlainUri, word } from './pass.ts';
 import { Message } from './stored.ts';
-import { readNumber } from './values.ts';
+import { quickNumber, readNumber } from './values.ts';
 
-/** Reading the head of a message: start line and the index of its headers, in one pass. */
+/** Reading the head of a message: start line, line ends, and the places of the headers that are always asked for. */
 
 export type FailureCode =
   | 'EMPTY'
@@ -36,86 +53,133 @@ const MOST_HEAD = 4_194_304;
 const HUGE = 2_147_483_647;
 
 /**
- * Reads the head in `text`, which begins with the start line. Never throws, and looks at each character a bounded
+ * Reads the head in `text`, which is the latin1 view of `bytes` and begins with the start line. Never throws, and looks at each character a bounded
  * number of times. Framer and parser both stand on this function, so they cannot disagree.
  *
- * A line ends with CRLF. A CR or LF by itself is a fault that loses the framing: others may see lines, or the end of
+ * A line ends with CRLF. An LF without a CR is a fault that loses the framing: others may see a line, or the end of
  * the head, where we do not.
  */
-export function readHead(text: string, from: number, limits: Limits): Head {
-  const most = Math.min(limits.headBytes, MOST_HEAD) + from;
-  const index: number[] = [];
-  let fault: FailureCode | undefined;
-  let line = text.indexOf('\n', from);
+export function readHead(text: string, bytes: Uint8Array, limits: Limits): Head {
+  const most = Math.min(limits.headBytes, MOST_HEAD);
+  // A place for each hot name. A literal, since V8 copies one faster than it fills an array.
+  const firsts = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+  let again = 0;
+  let count = 0;
+  let line = text.indexOf('\n');
   if (line < 0) return cutShort(text, most, undefined);
-  if (text.indexOf('\r', from) !== line - 1) return failed('LINE_END');
-  const startEnd = line - 1;
-  let lengthAt = -1;
-  let lengths = 0;
-  let open = false;
-  let at = line + 1;
+  if (text.indexOf('\r') !== line - 1) return failed('LINE_END');
+  const start = line + 1;
+  let at = start;
+  let fault: FailureCode | undefined;
   for (;;) {
-    const first = text.charCodeAt(at);
     line = text.indexOf('\n', at);
-    if (line < 0) return cutShort(text, most, start(text, from, startEnd, index, limits));
-    if (text.indexOf('\r', at) !== line - 1) return failed('LINE_END');
+    if (line < 0)
+      return cutShort(
+        text,
+        most,
+        startLine(text, start - 2, new HeaderLines(text, bytes, start, firsts, again), limits),
+      );
+    if (bytes[line - 1] !== 13) return failed('LINE_END');
     if (line === at + 1) break;
-    if (first === 32 || first === 9) {
-      // A fold: the line belongs to the header before it; without one it belongs to nothing.
-      if (open) {
-        const entry = index.length - 2;
-        index[entry] = (index[entry] as number) | FOLDED;
-        index[entry + 1] = line - 1;
-      } else fault ??= 'HEADER_LINE';
-    } else {
-      if (index.length >= limits.headers * 2) return failed('TOO_MANY_HEADERS');
-      let i = at;
-      while (((CHARS[text.charCodeAt(i)] as number) & TOKEN) !== 0) i += 1;
-      const nameEnd = i;
-      let code = text.charCodeAt(i);
-      while (code === 32 || code === 9) code = text.charCodeAt(++i);
-      open = code === 58 && nameEnd > at;
-      if (open) {
-        const id = identify(text, at, nameEnd);
-        if (id === CONTENT_LENGTH) {
-          lengthAt = index.length;
-          lengths += 1;
-        }
-        index.push(((i + 1) << PLACE_SHIFT) | id, line - 1);
-      } else fault ??= 'HEADER_LINE';
+    count += 1;
+    const place = hotPlace(text, bytes, at, line);
+    if (place !== 0) {
+      const id = place & HOT_MASK;
+      if (firsts[id] === 0) firsts[id] = place >> HOT_BITS;
+      else again |= 1 << id;
+    } else if (at === start && (bytes[at] === 32 || bytes[at] === 9)) {
+      // The start line is not folded (RFC 3261 §7.1).
+      fault = 'HEADER_LINE';
     }
     at = line + 1;
   }
+  if (count > limits.headers) return failed('TOO_MANY_HEADERS');
   const bodyAt = line + 1;
   if (bodyAt > most) return failed('HEAD_TOO_LONG');
-  const message = start(text, from, startEnd, index, limits);
+  const lines = new HeaderLines(text, bytes, start, firsts, again);
+  const message = startLine(text, start - 2, lines, limits);
   let declared = -1;
-  if (lengths > 0) {
-    declared = lengthIn(text, index, lengthAt);
-    if (lengths > 1 && !sameLengths(text, index, declared)) declared = -2;
-    if (declared < -1) return { message: plain(message), fault: 'CONTENT_LENGTH', bodyAt, declared: -1 };
+  const lengthAt = firsts[CONTENT_LENGTH] as number;
+  if (lengthAt !== 0) {
+    declared = (again & (1 << CONTENT_LENGTH)) === 0 ? quickNumber(bytes, lengthAt) : -1;
+    if (declared < 0) declared = carefulLength(lines);
+    if (declared < 0) return { message: plain(message), fault: 'CONTENT_LENGTH', bodyAt, declared: -1 };
   }
   if (typeof message === 'string')
-    return { message: partOf(text, from, startEnd, index), fault: message, bodyAt, declared };
+    return { message: partOf(text, start - 2, lines), fault: message, bodyAt, declared };
   return { message, fault, bodyAt, declared };
 }
 
-/** The number of a Content-Length line: -2 when it is none. */
-function lengthIn(text: string, index: number[], entry: number): number {
-  const place = index[entry] as number;
-  const value = text.slice(place >> PLACE_SHIFT, index[entry + 1]);
-  const clean = (place & FOLDED) === 0 ? value.trim() : unfold(value);
-  const number = readNumber(clean, 0, clean.length, HUGE - 1);
-  return number < 0 ? -2 : number;
+/** Several Content-Length lines are borne as long as they say the same number; -1 when they do not. */
+function carefulLength(lines: HeaderLines): number {
+  let declared = -1;
+  for (const value of lines.lines(CONTENT_LENGTH, '')) {
+    const number = readNumber(value, 0, value.length, HUGE - 1);
+    if (number < 0 || (declared >= 0 && number !== declared)) return -1;
+    declared = number;
+  }
+  return declared;
 }
 
-/** Several Content-Length lines are borne as long as they say the same. */
-function sameLengths(text: string, index: number[], declared: number): boolean {
-  for (let entry = 0; entry < index.length; entry += 2) {
-    const id = (index[entry] as number) & (FOLDED - 1);
-    if (id === CONTENT_LENGTH && lengthIn(text, index, entry) !== declared) return false;
+/** Bits of a hot place below the place of the value. */
+const HOT_BITS = 4;
+const HOT_MASK = 15;
+
+/**
+ * When the line at `at` is one of a hot header: where its value begins, shifted, with the number of its name; else 0.
+ * The usual spellings are looked for first; any other begins with the same letters.
+ */
+function hotPlace(text: string, bytes: Uint8Array, at: number, end: number): number {
+  const id = hotName(bytes, at);
+  if (id < 0) return 0;
+  const name = HOT_BYTES[id] as Uint8Array;
+  if (id !== 0 && isWord(bytes, at, name)) return ((at + name.length) << HOT_BITS) | id;
+  return otherSpelling(text, at, end);
+}
+
+/** The hot name that the first letters of a line leave possible; 0 if only by another spelling, -1 if none. */
+function hotName(bytes: Uint8Array, at: number): number {
+  switch (bytes[at]) {
+    case 86: // V
+      return VIA;
+    case 70: // F
+      return FROM;
+    case 84: // T
+      return TO;
+    case 77: // M
+      return MAX_FORWARDS;
+    case 69: // E
+      return bytes[at + 1] === 120 ? EXPIRES : EVENT; // x
+    case 67: // C
+      if (bytes[at + 2] === 108) return CALL_ID; // l
+      if (bytes[at + 2] === 101) return CSEQ; // e
+      if (bytes[at + 8] === 76) return CONTENT_LENGTH; // L
+      return bytes[at + 8] === 84 ? CONTENT_TYPE : CONTACT; // T
+    case 99: // c
+    case 101: // e
+    case 102: // f
+    case 105: // i
+    case 73: // I
+    case 108: // l
+    case 76: // L
+    case 109: // m
+    case 111: // o
+    case 79: // O
+    case 116: // t
+    case 118: // v
+      return 0;
+    default:
+      return -1;
   }
-  return true;
+}
+
+/** The same for names in another case, in compact form, or with blanks before the colon. */
+function otherSpelling(text: string, at: number, end: number): number {
+  const name = passToken(text, at, end);
+  const colon = skipSpace(text, name, end);
+  if (text.charCodeAt(colon) !== 58 || name === at) return 0;
+  const id = identify(text, at, name);
+  return id === 0 || id >= HOT ? 0 : ((colon + 1) << HOT_BITS) | id;
 }
 
 function failed(fault: FailureCode): Head {
@@ -132,81 +196,49 @@ function plain(message: Message | FailureCode | undefined): Message | undefined 
   return typeof message === 'string' ? undefined : message;
 }
 
-/** The message with its start line, or what is wrong with that. */
-function start(
-  text: string,
-  from: number,
-  end: number,
-  index: number[],
-  limits: Limits,
-): Message | FailureCode {
-  if (from === end) return 'EMPTY';
-  if (isVersion(text, from) && text.charCodeAt(from + 7) === 32) return statusLine(text, from, end, index);
+const VERSION = word(' SIP/2.0');
+
+/** The message with its start line, which ends at `end`; or what is wrong with that. */
+function startLine(text: string, end: number, lines: HeaderLines, limits: Limits): Message | FailureCode {
+  if (end === 0) return 'EMPTY';
+  const { bytes } = lines;
+  if (bytes[3] !== 47) {
+    // The usual shape: a token, a plain URI, SIP/2.0.
+    const method = passBytes(bytes, 0, TOKEN);
+    const uri = bytes[method] === 32 && method > 0 ? passPlainUri(bytes, method + 1) : -1;
+    if (uri > 0 && uri === end - 8 && isWord(bytes, uri, VERSION) && uri - method - 1 <= limits.uri)
+      return new Message(text.slice(0, method), 0, text.slice(method + 1, uri), lines, true);
+  }
+  if (isVersion(text, 0) && (text.charCodeAt(7) === 32 || end === 7)) return statusLine(text, end, lines);
   // Request-Line = Method SP Request-URI SP SIP-Version CRLF, with exactly one space each (RFC 3261 §7.1).
-  let i = from;
-  while (((CHARS[text.charCodeAt(i)] as number) & TOKEN) !== 0) i += 1;
-  if (i === from || text.charCodeAt(i) !== 32) return 'START_LINE';
-  const uri = i + 1;
-  const space = text.indexOf(' ', uri);
-  if (space <= uri || space > end) return 'START_LINE';
-  if (space - uri > limits.uri) return 'URI_TOO_LONG';
+  const method = passToken(text, 0, end);
+  if (method === 0 || text.charCodeAt(method) !== 32) return 'START_LINE';
+  const space = text.indexOf(' ', method + 1);
+  if (space <= method + 1 || space > end) return 'START_LINE';
+  if (space - method - 1 > limits.uri) return 'URI_TOO_LONG';
   if (end - space !== 8 || !isVersion(text, space + 1))
     return /^SIP\/\d+\.\d+$/i.test(text.slice(space + 1, end)) ? 'VERSION' : 'START_LINE';
-  return new Message(methodIn(text, from, i), 0, text.slice(uri, space), new HeaderLines(text, index));
+  return new Message(text.slice(0, method), 0, text.slice(method + 1, space), lines, false);
 }
 
 /** Status-Line = SIP-Version SP 3DIGIT SP Reason-Phrase CRLF; the phrase may be empty (RFC 4475 §3.1.1.13). */
-function statusLine(text: string, from: number, end: number, index: number[]): Message | FailureCode {
-  const status = readNumber(text, from + 8, from + 11, 999);
-  if (status < 100 || status > 699 || end < from + 11) return 'START_LINE';
+function statusLine(text: string, end: number, lines: HeaderLines): Message | FailureCode {
+  const status = readNumber(text, 8, 11, 999);
+  if (status < 100 || status > 699 || end < 11) return 'START_LINE';
   // Some leave out the space before an empty phrase.
-  if (end > from + 11 && text.charCodeAt(from + 11) !== 32) return 'START_LINE';
-  return new Message(
-    '',
-    status,
-    text.slice(from + 12, Math.max(end, from + 12)),
-    new HeaderLines(text, index),
-  );
+  if (end > 11 && text.charCodeAt(11) !== 32) return 'START_LINE';
+  return new Message('', status, text.slice(12, Math.max(end, 12)), lines, true);
 }
 
 /** A request whose start line is broken, as far as it can be read: enough to answer it. */
-function partOf(text: string, from: number, end: number, index: number[]): Message | undefined {
-  if ((text.charCodeAt(from) | 32) === 115 && /^SIP\//i.test(text.slice(from, from + 4))) return undefined;
-  let i = from;
+function partOf(text: string, end: number, lines: HeaderLines): Message | undefined {
+  if (/^SIP\//i.test(text.slice(0, 4))) return undefined;
+  let i = 0;
   while (i < end && ((CHARS[text.charCodeAt(i)] as number) & TOKEN) !== 0) i += 1;
-  return i === from ? undefined : new Message(text.slice(from, i), 0, '', new HeaderLines(text, index));
+  return i === 0 ? undefined : new Message(text.slice(0, i), 0, '', lines, false);
 }
 
 /** `SIP/2.0` at that place, in any case (RFC 3261 §7.1). */
 function isVersion(text: string, at: number): boolean {
-  return (
-    (text.charCodeAt(at) | 32) === 115 &&
-    (text.charCodeAt(at + 1) | 32) === 105 &&
-    (text.charCodeAt(at + 2) | 32) === 112 &&
-    text.charCodeAt(at + 3) === 47 &&
-    text.charCodeAt(at + 4) === 50 &&
-    text.charCodeAt(at + 5) === 46 &&
-    text.charCodeAt(at + 6) === 48
-  );
+  return text.startsWith('SIP/2.0', at) || text.slice(at, at + 7).toUpperCase() === 'SIP/2.0';
 }
-
-/** The method; the usual ones as constants, which compare fast and keep no message alive. */
-function methodIn(text: string, from: number, end: number): string {
-  for (const method of METHODS) {
-    if (method.length === end - from && text.startsWith(method, from)) return method;
-  }
-  return text.slice(from, end);
-}
-
-const METHODS: readonly string[] = [
-  'MESSAGE',
-  'PUBLISH',
-  'NOTIFY',
-  'SUBSCRIBE',
-  'REGISTER',
-  'OPTIONS',
-  'INVITE',
-  'ACK',
-  'BYE',
-  'CANCEL',
-];

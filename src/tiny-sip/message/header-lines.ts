@@ -1,45 +1,81 @@
 import { SipSyntaxError } from '../errors.ts';
 import { allOf, skipSpace, TOKEN, trimEnd } from './chars.ts';
-import { idOf, isWords, LONG, MAX_FORWARDS, severalOf } from './names.ts';
+import { HOT, identify, idOf, isWords, LONG, MAX_FORWARDS, passToken, severalOf } from './names.ts';
 import { refuseBreaks, toWire } from './text.ts';
 
 /** Set in an index entry when the value is folded over lines. */
-export const FOLDED = 128;
+const FOLDED = 128;
 /** Bits of an index entry below the place of the value: the fold and the number of the name. */
-export const PLACE_SHIFT = 8;
+const PLACE_SHIFT = 8;
 const ID_MASK = 127;
 
 /** An array gives several values: of a list of words joined on one line, of any other header a line each. */
 export type HeaderValue = string | number | readonly string[];
 
 /**
- * The header lines of one message, in one of two forms. What was read is the text of the head and an index: for every
- * line a pair of numbers, the place of its value with the number of its name, and the value's end; nothing is taken
- * out before it is asked for. The first change turns that into lists, and a message that was made has these at once.
+ * The header lines of one message. What was read stays text, with the places of the first line of each hot header;
+ * only when somebody asks for another header is every line looked at, and an index made: for each line a pair of
+ * numbers, the place of its value with the number of its name, and the value's end. The first change turns that into
+ * lists, and a message that was made has these at once.
  */
 export class HeaderLines {
-  declare private head: string;
+  /** The head of a message that was read; '' once it is lists. */
+  declare head: string;
+  /** The same as bytes. */
+  declare bytes: Uint8Array;
+  /** Where the first header line begins. */
+  declare private readonly start: number;
+  /** By number of a hot name, where the value of its first line begins; 0 when there is none. */
+  declare private firsts: readonly number[];
+  /** A bit by number of each hot name that is on several lines. */
+  declare private readonly again: number;
   declare private index: number[] | undefined;
   /** With `names` and `values` what the lines are, once `toLists` was called. */
   declare ids: number[];
   declare names: string[];
   declare values: string[];
 
-  constructor(head: string, index: number[] | undefined) {
+  constructor(head: string, bytes: Uint8Array, start: number, firsts: readonly number[], again: number) {
     this.head = head;
-    this.index = index;
-    this.ids = index === undefined ? [] : NO_IDS;
-    this.names = index === undefined ? [] : NO_TEXTS;
-    this.values = index === undefined ? [] : NO_TEXTS;
+    this.bytes = bytes;
+    this.start = start;
+    this.firsts = firsts;
+    this.again = again;
+    this.index = undefined;
+    this.ids = NO_IDS;
+    this.names = NO_TEXTS;
+    this.values = NO_TEXTS;
+    if (head === '') this.startLists();
   }
 
   copy(): HeaderLines {
-    const twin = new HeaderLines(this.head, this.index);
-    if (this.index !== undefined) return twin;
+    const twin = new HeaderLines(this.head, this.bytes, this.start, this.firsts, this.again);
+    twin.index = this.index;
+    if (this.head !== '') return twin;
     twin.ids = this.ids.slice();
     twin.names = this.names.slice();
     twin.values = this.values.slice();
     return twin;
+  }
+
+  /** Where in `head` the first value of a hot header begins; 0 when it has to be looked for by other ways. */
+  place(id: number): number {
+    return this.firsts[id] as number;
+  }
+
+  /** The same, but 0 as well when the header has several lines. */
+  onlyPlace(id: number): number {
+    return (this.again & (1 << id)) === 0 ? this.place(id) : 0;
+  }
+
+  /** The first value of a hot header, unfolded and trimmed. */
+  first(id: number): string | undefined {
+    if (this.head === '') {
+      const at = this.ids.indexOf(id);
+      return at < 0 ? undefined : this.values[at];
+    }
+    const at = this.firsts[id] as number;
+    return at === 0 ? undefined : valueAt(this.head, at);
   }
 
   /** The place of the next line of that name from the place `from` on, or -1. */
@@ -54,8 +90,8 @@ export class HeaderLines {
 
   /** The place of the next line of a known header (with 0: of one that is not known). */
   findId(id: number, from: number): number {
-    const { index } = this;
-    if (index === undefined) return this.ids.indexOf(id, from);
+    if (this.head === '') return this.ids.indexOf(id, from);
+    const index = this.indexed();
     for (let i = from * 2; i < index.length; i += 2) {
       if (((index[i] as number) & ID_MASK) === id) return i >> 1;
     }
@@ -64,24 +100,25 @@ export class HeaderLines {
 
   /** The name of a line: of a known header its long name, else as it was spelt. */
   nameAt(at: number): string {
-    const { index, head } = this;
-    if (index === undefined) return this.names[at] as string;
-    const id = (index[at * 2] as number) & ID_MASK;
-    if (id !== 0) return LONG[id] as string;
-    const colon = ((index[at * 2] as number) >> PLACE_SHIFT) - 1;
+    if (this.head === '') return this.names[at] as string;
+    const { head } = this;
+    const entry = this.indexed()[at * 2] as number;
+    if ((entry & ID_MASK) !== 0) return LONG[entry & ID_MASK] as string;
+    const colon = (entry >> PLACE_SHIFT) - 1;
     const start = head.lastIndexOf('\n', colon) + 1;
     return head.slice(start, trimEnd(head, start, colon));
   }
 
   /** The value of a line, unfolded and trimmed. */
   lineAt(at: number): string {
-    const { index, head } = this;
-    if (index === undefined) return this.values[at] as string;
+    if (this.head === '') return this.values[at] as string;
+    const { head } = this;
+    const index = this.indexed();
     const entry = index[at * 2] as number;
     const end = index[at * 2 + 1] as number;
     if ((entry & FOLDED) !== 0) return unfold(head.slice(entry >> PLACE_SHIFT, end));
     const start = skipSpace(head, entry >> PLACE_SHIFT, end);
-    return head.slice(start, trimEnd(head, start, end));
+    return plain(head.slice(start, trimEnd(head, start, end)));
   }
 
   lines(id: number, name: string): string[] {
@@ -91,30 +128,14 @@ export class HeaderLines {
     return found;
   }
 
-  /** Lets a reader read the first line of a known header where it stands, without taking it out of the head. */
-  read<T>(id: number, reader: (text: string, from: number, end: number) => T): T | undefined {
-    const at = this.findId(id, 0);
-    if (at < 0) return undefined;
-    const { index, head } = this;
-    if (index !== undefined) {
-      const entry = index[at * 2] as number;
-      if ((entry & FOLDED) === 0) {
-        const last = index[at * 2 + 1] as number;
-        const start = skipSpace(head, entry >> PLACE_SHIFT, last);
-        return reader(head, start, trimEnd(head, start, last));
-      }
-    }
-    const line = this.lineAt(at);
-    return reader(line, 0, line.length);
-  }
-
   /** The number of a header that is there twice though it may come once only; 0 when there is none. */
   repeated(): number {
-    const { index, ids } = this;
+    if (this.head !== '') {
+      const twice = this.again & ~severalOf;
+      return twice === 0 ? 0 : 31 - Math.clz32(twice);
+    }
     let seen = 0;
-    const length = index === undefined ? ids.length : index.length;
-    for (let i = 0; i < length; i += index === undefined ? 1 : 2) {
-      const id = index === undefined ? (ids[i] as number) : (index[i] as number) & ID_MASK;
+    for (const id of this.ids) {
       if (id === 0 || id > MAX_FORWARDS) continue;
       if ((seen & (1 << id) & ~severalOf) !== 0) return id;
       seen |= 1 << id;
@@ -122,10 +143,40 @@ export class HeaderLines {
     return 0;
   }
 
-  /** Turns the index into lists. */
+  /**
+   * The places of all lines. A line that is no header is left out: RFC 3261 §8.2.2 ignores malformed headers that are
+   * not needed, and those that are needed will be missed.
+   */
+  private indexed(): number[] {
+    if (this.index !== undefined) return this.index;
+    const { head } = this;
+    const index: number[] = [];
+    let open = false;
+    for (let at = this.start; ; ) {
+      const line = head.indexOf('\n', at);
+      const first = head.charCodeAt(at);
+      if (line < 0 || line === at + 1) break;
+      if (first === 32 || first === 9) {
+        if (open) {
+          index[index.length - 2] = (index[index.length - 2] as number) | FOLDED;
+          index[index.length - 1] = line - 1;
+        }
+      } else {
+        const name = passToken(head, at, line);
+        const colon = skipSpace(head, name, line);
+        open = name > at && head.charCodeAt(colon) === 58;
+        if (open) index.push(((colon + 1) << PLACE_SHIFT) | identify(head, at, name), line - 1);
+      }
+      at = line + 1;
+    }
+    this.index = index;
+    return index;
+  }
+
+  /** Turns what was read into lists. */
   toLists(): void {
-    const { index } = this;
-    if (index === undefined) return;
+    if (this.head === '') return;
+    const index = this.indexed();
     const ids: number[] = [];
     const names: string[] = [];
     const values: string[] = [];
@@ -139,6 +190,14 @@ export class HeaderLines {
     this.values = values;
     this.index = undefined;
     this.head = '';
+    this.bytes = NO_BYTES;
+    this.firsts = NO_FIRSTS;
+  }
+
+  private startLists(): void {
+    this.ids = [];
+    this.names = [];
+    this.values = [];
   }
 
   /** Appends a value that is known to be clean: it came out of a message. */
@@ -198,6 +257,27 @@ export class HeaderLines {
   }
 }
 
+/** The value that begins at a place of a head, over all lines that it is folded on. */
+function valueAt(head: string, at: number): string {
+  let line = head.indexOf('\n', at);
+  let folded = false;
+  for (let next = head.charCodeAt(line + 1); next === 32 || next === 9; next = head.charCodeAt(line + 1)) {
+    line = head.indexOf('\n', line + 1);
+    folded = true;
+  }
+  if (folded) return unfold(head.slice(at, line - 1));
+  const start = skipSpace(head, at, line - 1);
+  return plain(head.slice(start, trimEnd(head, start, line - 1)));
+}
+
+/** Header lines to be filled. */
+export function emptyLines(): HeaderLines {
+  return new HeaderLines('', NO_BYTES, 0, NO_FIRSTS, 0);
+}
+
+/** No first lines yet: a place for each hot name. */
+export const NO_FIRSTS: readonly number[] = Array.from({ length: HOT }, () => 0);
+const NO_BYTES = new Uint8Array(0);
 const NO_IDS: number[] = [];
 const NO_TEXTS: string[] = [];
 
@@ -213,7 +293,12 @@ export function unfold(text: string): string {
     if (stop > start) parts.push(text.slice(start, stop));
     at = end + 2;
   }
-  return parts.join(' ');
+  return plain(parts.join(' '));
+}
+
+/** A CR by itself in a value that nobody reads would be a line end for some: it is shown, and passed on, as a blank. */
+function plain(value: string): string {
+  return value.includes('\r') ? value.replaceAll('\r', ' ').trim() : value;
 }
 
 function toLines(name: string, value: HeaderValue): string[] {

@@ -1,6 +1,7 @@
 import { SipSyntaxError } from '../errors.ts';
-import { skipSpace, trimEnd } from './chars.ts';
+import { CHARS, skipSpace, TOKEN, trimEnd, VALUE } from './chars.ts';
 import { formatParams, type ParamsInit, paramIn, passParams, passQuoted, readParams } from './params.ts';
+import { endsLine, passBlanks, passBytes, passPlainParams, passPlainQuoted, passPlainUri } from './pass.ts';
 import { fromWire, quote, refuseBreaks, unquote } from './text.ts';
 import { checkUri } from './uri-grammar.ts';
 
@@ -17,82 +18,185 @@ export interface NameAddr {
   readonly tag: string | undefined;
 }
 
-/** A value that was checked whole and is taken apart when asked. */
+/** A value that was checked whole; what is rarely asked for is taken apart when asked. */
 class ReadAddress implements NameAddr {
   declare readonly uri: string;
-  /** Where in the text the next value of a list may begin: its comma, or the end. */
-  declare readonly stop: number;
+  declare readonly tag: string | undefined;
+  /** The text it stands in, and the places of what was not taken out. */
   declare private readonly text: string;
   declare private readonly displayAt: number;
   declare private readonly displayEnd: number;
   declare private readonly paramsAt: number;
+  declare private readonly end: number;
 
   constructor(
+    uri: string,
+    tag: string | undefined,
     text: string,
     displayAt: number,
     displayEnd: number,
-    uri: string,
     paramsAt: number,
-    stop: number,
+    end: number,
   ) {
     this.uri = uri;
-    this.stop = stop;
+    this.tag = tag;
     this.text = text;
     this.displayAt = displayAt;
     this.displayEnd = displayEnd;
     this.paramsAt = paramsAt;
+    this.end = end;
   }
 
   get display(): string | undefined {
-    if (this.displayEnd === this.displayAt) return undefined;
-    return fromWire(unquote(this.text.slice(this.displayAt, this.displayEnd)));
+    const { text, displayAt, displayEnd } = this;
+    if (displayAt === displayEnd) return undefined;
+    return fromWire(unquote(text.slice(displayAt, trimEnd(text, displayAt, displayEnd))));
   }
 
   get params(): ReadonlyMap<string, string> {
-    return readParams(this.text, this.paramsAt, this.stop);
+    return readParams(this.text, this.paramsAt, this.end);
   }
 
   param(name: string): string | undefined {
-    const value = paramIn(this.text, this.paramsAt, this.stop, name);
+    const value = paramIn(this.text, this.paramsAt, this.end, name);
     return value === undefined ? undefined : unquote(value);
+  }
+}
+
+/** One of a list: its place is known, and it is taken apart when something is asked of it. */
+class ListedAddress implements NameAddr {
+  declare private readonly text: string;
+  declare private readonly from: number;
+  declare private readonly end: number;
+  declare private kept: NameAddr | undefined;
+
+  constructor(text: string, from: number, end: number) {
+    this.text = text;
+    this.from = from;
+    this.end = end;
+    this.kept = undefined;
+  }
+
+  private get whole(): NameAddr {
+    this.kept ??= read(this.text, this.from, this.end, 'address').address;
+    return this.kept;
+  }
+
+  get uri(): string {
+    return this.whole.uri;
+  }
+
+  get display(): string | undefined {
+    return this.whole.display;
+  }
+
+  get params(): ReadonlyMap<string, string> {
+    return this.whole.params;
+  }
+
+  param(name: string): string | undefined {
+    return this.whole.param(name);
   }
 
   get tag(): string | undefined {
-    return paramIn(this.text, this.paramsAt, this.stop, 'tag');
+    return this.whole.tag;
+  }
+}
+
+/** Passes over a display name and the blanks after it. */
+function passPlainDisplay(bytes: Uint8Array, from: number): number {
+  if (bytes[from] === 60) return from;
+  if (bytes[from] === 34) {
+    const end = passPlainQuoted(bytes, from);
+    return end < 0 ? -1 : passBlanks(bytes, end);
+  }
+  let i = from;
+  while (((CHARS[bytes[i] as number] as number) & TOKEN) !== 0 || bytes[i] === 32) i += 1;
+  return i;
+}
+
+/** Reads the value of From or To that begins at `at` in a head, if it has the usual shape. */
+export function quickAddress(bytes: Uint8Array, text: string, at: number): NameAddr | undefined {
+  const start = passBlanks(bytes, at);
+  const open = passPlainDisplay(bytes, start);
+  if (open < 0 || bytes[open] !== 60) return undefined;
+  const close = passPlainUri(bytes, open + 1);
+  if (close < 0 || bytes[close] !== 62) return undefined;
+  const params = close + 1;
+  let i = params;
+  let tag: string | undefined;
+  // `;tag=`, which comes first nearly always.
+  if (
+    bytes[i] === 59 &&
+    bytes[i + 1] === 116 &&
+    bytes[i + 2] === 97 &&
+    bytes[i + 3] === 103 &&
+    bytes[i + 4] === 61
+  ) {
+    const value = i + 5;
+    i = passBytes(bytes, value, VALUE);
+    if (i === value) return undefined;
+    tag = text.slice(value, i);
+  }
+  const rest = i;
+  i = passPlainParams(bytes, rest);
+  if (i < 0 || !endsLine(bytes, i)) return undefined;
+  if (tag === undefined && i > rest) tag = paramIn(text, rest, i, 'tag');
+  return new ReadAddress(text.slice(open + 1, close), tag, text, start, open, params, i);
+}
+
+/** Reads the list that begins at `at` in a head, if all its values have the usual shape. */
+export function quickAddresses(bytes: Uint8Array, text: string, at: number): NameAddr[] | undefined {
+  const found: NameAddr[] = [];
+  for (let i = at; ; i += 1) {
+    const start = passBlanks(bytes, i);
+    i = passPlainDisplay(bytes, start);
+    if (i < 0 || bytes[i] !== 60) return undefined;
+    i = passPlainUri(bytes, i + 1);
+    if (i < 0 || bytes[i] !== 62) return undefined;
+    i = passPlainParams(bytes, i + 1);
+    if (i < 0) return undefined;
+    found.push(new ListedAddress(text, start, i));
+    if (bytes[i] !== 44) return endsLine(bytes, i) ? found : undefined;
   }
 }
 
 /** Reads one value. Throws SipSyntaxError; `what` names the header in it. */
 export function parseNameAddr(text: string, what = 'address'): NameAddr {
-  return readOne(text, 0, text.length, what);
+  return readAddress(text, what);
 }
 
 /** Reads a comma list. Throws SipSyntaxError. */
 export function parseNameAddrs(text: string, what = 'address'): readonly NameAddr[] {
   const found: NameAddr[] = [];
-  readList(text, 0, text.length, what, found);
+  readAddresses(text, what, found);
   return found;
 }
 
-/** Reads the only value of `text[from, end)`. */
-export function readOne(text: string, from: number, end: number, what: string): NameAddr {
-  const address = read(text, from, end, what);
-  if (address.stop !== end) throw new SipSyntaxError(what, 'one value is expected');
+/** Reads the only value of a text. */
+export function readAddress(text: string, what: string): NameAddr {
+  const { address, stop } = read(text, 0, text.length, what);
+  if (stop !== text.length) throw new SipSyntaxError(what, 'one value is expected');
   return address;
 }
 
-/** Reads all values of `text[from, end)` into `found`. */
-export function readList(text: string, from: number, end: number, what: string, found: NameAddr[]): void {
-  let i = from;
-  for (;;) {
-    const address = read(text, i, end, what);
+/** Reads all values of a text into `found`. */
+export function readAddresses(text: string, what: string, found: NameAddr[]): void {
+  for (let i = 0; ; i += 1) {
+    const { address, stop } = read(text, i, text.length, what);
     found.push(address);
-    if (address.stop >= end) return;
-    i = address.stop + 1;
+    if (stop >= text.length) return;
+    i = stop;
   }
 }
 
-function read(text: string, from: number, end: number, what: string): ReadAddress {
+/** An address, and where the next one of a list may begin: at a comma, or at the end. */
+interface Found {
+  readonly address: NameAddr;
+  readonly stop: number;
+}
+
+function read(text: string, from: number, end: number, what: string): Found {
   const start = skipSpace(text, from, end);
   let displayEnd = start;
   let open = start;
@@ -111,7 +215,9 @@ function read(text: string, from: number, end: number, what: string): ReadAddres
   if (close < 0 || close >= end) throw new SipSyntaxError(what, 'no > after <');
   checkUri(text, open + 1, close, what);
   const stop = passParams(text, close + 1, end, what);
-  return new ReadAddress(text, start, displayEnd, text.slice(open + 1, close), close + 1, stop);
+  const tag = paramIn(text, close + 1, stop, 'tag');
+  const address = new ReadAddress(text.slice(open + 1, close), tag, text, start, displayEnd, close + 1, stop);
+  return { address, stop };
 }
 
 /**
@@ -128,7 +234,7 @@ function findOpen(text: string, from: number, end: number): number {
 }
 
 /** addr-spec without brackets: what follows a `;` belongs to the header (RFC 3261 §20.10). */
-function readBare(text: string, start: number, end: number, what: string): ReadAddress {
+function readBare(text: string, start: number, end: number, what: string): Found {
   let i = start;
   while (i < end) {
     const code = text.charCodeAt(i);
@@ -138,7 +244,8 @@ function readBare(text: string, start: number, end: number, what: string): ReadA
   }
   checkUri(text, start, i, what);
   const stop = passParams(text, i, end, what);
-  return new ReadAddress(text, start, start, text.slice(start, i), i, stop);
+  const tag = paramIn(text, i, stop, 'tag');
+  return { address: new ReadAddress(text.slice(start, i), tag, text, start, start, i, stop), stop };
 }
 
 export interface NameAddrInit {

@@ -120,6 +120,8 @@ export const EVENT = 10;
 export const MAX_FORWARDS = 11;
 export const ROUTE = 12;
 export const RECORD_ROUTE = 13;
+/** Names below this number are hot: their first place is found when the head is read. */
+export const HOT = 12;
 export const TIMESTAMP = ENTRIES.findIndex(([name]) => name === 'Timestamp');
 
 /** Bits, by number, of the names up to Max-Forwards that may be on several lines. */
@@ -141,6 +143,11 @@ export function isList(id: number): boolean {
 export function isWords(id: number): boolean {
   return SHAPES[id] === 'words';
 }
+
+/** Hot names by number, as bytes, with their colon. */
+export const HOT_BYTES: readonly Uint8Array[] = LONG.slice(0, HOT).map((name) =>
+  Uint8Array.from(Buffer.from(`${name}:`)),
+);
 
 /** One-letter names by their letter: index 0 is `a`. */
 const LETTERS: Uint8Array = (() => {

@@ -58,36 +58,36 @@ export function withDefaults(limits: Partial<Limits> | undefined): Limits {
  */
 export function parseMessage(bytes: Buffer, limits?: Partial<Limits>): ParseResult {
   const bounds = withDefaults(limits);
-  let from = 0;
   // RFC 3261 §7.5: CRLFs before the start line are ignored.
+  let from = 0;
   while (bytes[from] === 13 && bytes[from + 1] === 10) from += 2;
   if (from >= bytes.length) return failure('EMPTY', undefined, bytes.length);
-  const text = bytes.toString('latin1', from, Math.min(bytes.length, from + bounds.headBytes));
-  const head = readHead(text, 0, bounds);
+  const whole = from === 0 ? bytes : bytes.subarray(from);
+  const head = readHead(whole.toString('latin1', 0, Math.min(whole.length, bounds.headBytes)), whole, bounds);
   if (head.bodyAt < 0) return failure(head.fault ?? 'TRUNCATED', head.message, bytes.length);
-  const rest = bytes.length - from - head.bodyAt;
-  return finish(head, bytes, from, head.declared < 0 ? rest : head.declared, rest, bounds);
+  const rest = whole.length - head.bodyAt;
+  return finish(head, whole, from, head.declared < 0 ? rest : head.declared, rest, bounds);
 }
 
 /**
- * What came of a head and the bytes after it: `size` bytes of body are due and `rest` are there. The message starts
- * at `from` in `bytes`.
+ * What came of a head and the bytes after it: `size` bytes of body are due and `rest` are there. `before` bytes were
+ * passed over before the start line.
  */
 export function finish(
   head: Head,
   bytes: Buffer,
-  from: number,
+  before: number,
   size: number,
   rest: number,
   limits: Limits,
 ): ParseResult {
   const { message, bodyAt } = head;
-  const length = from + bodyAt + Math.min(size, rest);
+  const length = before + bodyAt + Math.min(size, rest);
   if (head.fault !== undefined) return failure(head.fault, message, length);
   if (size > limits.body) return failure('BODY_TOO_LONG', message, length);
   if (size > rest) return failure('TRUNCATED', message, length);
   if (message === undefined) return failure('START_LINE', undefined, length);
-  message.holdBody(bytes, from + bodyAt, from + bodyAt + size);
+  message.holdBody(bytes, bodyAt, bodyAt + size);
   return { ok: true, message: message.face(), length };
 }
 

@@ -1,7 +1,7 @@
 import { SipSyntaxError } from '../errors.ts';
 import type { HeaderLines, HeaderValue } from './header-lines.ts';
 import type { SipMessage, SipRequest, SipResponse } from './message.ts';
-import { type NameAddr, readList, readOne } from './name-addr.ts';
+import { type NameAddr, quickAddress, quickAddresses, readAddress, readAddresses } from './name-addr.ts';
 import {
   CALL_ID,
   CONTACT,
@@ -26,6 +26,11 @@ import {
   type CSeq,
   type EventValue,
   parseContentType,
+  quickCallId,
+  quickCSeq,
+  quickEvent,
+  quickNumber,
+  quickType,
   readCallId,
   readCSeq,
   readEvent,
@@ -33,7 +38,7 @@ import {
   readHops,
   readLength,
 } from './values.ts';
-import { readVia, readVias, type Via } from './via.ts';
+import { quickVia, readVia, readVias, type Via } from './via.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 const NO_ADDRESSES: readonly NameAddr[] = [];
@@ -51,6 +56,8 @@ export class Message {
   declare readonly headerLines: HeaderLines;
   /** Request-URI or reason phrase, as on the wire. */
   declare private wire: string;
+  /** Whether the Request-URI is known to follow the grammar. */
+  declare checked: boolean;
 
   declare private bytes: Buffer;
   declare private bodyAt: number;
@@ -68,12 +75,13 @@ export class Message {
   declare private keptType: ContentType | undefined;
 
   /** `wire` is the Request-URI, or the reason phrase when there is a status. */
-  constructor(method: string, status: number, wire: string, lines: HeaderLines) {
+  constructor(method: string, status: number, wire: string, lines: HeaderLines, checked: boolean) {
     this.kind = status === 0 ? 'request' : 'response';
     this.method = method;
     this.status = status;
     this.headerLines = lines;
     this.wire = wire;
+    this.checked = checked;
     this.bytes = NO_BYTES;
     this.bodyAt = 0;
     this.bodyEnd = 0;
@@ -94,7 +102,7 @@ export class Message {
   }
 
   copy(): SipRequest & SipResponse {
-    const twin = new Message(this.method, this.status, this.wire, this.headerLines.copy());
+    const twin = new Message(this.method, this.status, this.wire, this.headerLines.copy(), this.checked);
     twin.holdBody(this.bytes, this.bodyAt, this.bodyEnd);
     return twin as unknown as SipRequest & SipResponse;
   }
@@ -108,6 +116,7 @@ export class Message {
     if (text === '' || /[\s\0-\x1f\x7f]/.test(text))
       throw new SipSyntaxError('uri', 'white space, or nothing at all');
     this.wire = toWire(text);
+    this.checked = false;
   }
 
   get reason(): string {
@@ -244,29 +253,41 @@ export class Message {
     }
   }
 
-  // Typed values.
+  // Typed values: by their usual shape where they stand in the head, else with care.
 
   get topVia(): Via | undefined {
-    if (this.keptVia === undefined) this.keptVia = this.headerLines.read(VIA, readVia);
+    if (this.keptVia === undefined) {
+      const { bytes, head } = this.headerLines;
+      const at = this.headerLines.place(VIA);
+      this.keptVia = (at > 0 ? quickVia(bytes, head, at) : undefined) ?? this.careful(VIA, readVia);
+    }
     return this.keptVia;
   }
 
   get vias(): readonly Via[] {
     if (this.keptVias === undefined) {
       const found: Via[] = [];
-      for (const line of this.headerLines.lines(VIA, '')) readVias(line, 0, line.length, found);
+      for (const line of this.headerLines.lines(VIA, '')) readVias(line, found);
       this.keptVias = found;
     }
     return this.keptVias;
   }
 
   get from(): NameAddr | undefined {
-    if (this.keptFrom === undefined) this.keptFrom = this.headerLines.read(FROM, readFrom);
+    if (this.keptFrom === undefined) {
+      const { bytes, head } = this.headerLines;
+      const at = this.headerLines.place(FROM);
+      this.keptFrom = (at > 0 ? quickAddress(bytes, head, at) : undefined) ?? this.careful(FROM, readFrom);
+    }
     return this.keptFrom;
   }
 
   get to(): NameAddr | undefined {
-    if (this.keptTo === undefined) this.keptTo = this.headerLines.read(TO, readTo);
+    if (this.keptTo === undefined) {
+      const { bytes, head } = this.headerLines;
+      const at = this.headerLines.place(TO);
+      this.keptTo = (at > 0 ? quickAddress(bytes, head, at) : undefined) ?? this.careful(TO, readTo);
+    }
     return this.keptTo;
   }
 
@@ -279,60 +300,92 @@ export class Message {
   }
 
   get callId(): string | undefined {
-    if (this.keptCallId === undefined) this.keptCallId = this.headerLines.read(CALL_ID, readCallId);
+    if (this.keptCallId === undefined) {
+      const { bytes, head } = this.headerLines;
+      const at = this.headerLines.place(CALL_ID);
+      this.keptCallId =
+        (at > 0 ? quickCallId(bytes, head, at) : undefined) ?? this.careful(CALL_ID, readCallId);
+    }
     return this.keptCallId;
   }
 
   get cseq(): CSeq | undefined {
-    if (this.keptCseq === undefined) this.keptCseq = this.headerLines.read(CSEQ, readCSeq);
+    if (this.keptCseq === undefined) {
+      const { bytes, head } = this.headerLines;
+      const at = this.headerLines.place(CSEQ);
+      this.keptCseq = (at > 0 ? quickCSeq(bytes, head, at) : undefined) ?? this.careful(CSEQ, readCSeq);
+    }
     return this.keptCseq;
   }
 
   get contacts(): readonly NameAddr[] | '*' {
     if (this.keptContacts === undefined) {
-      const addresses = this.addresses(CONTACT, 'Contact');
-      this.keptContacts = addresses ?? '*';
+      const at = this.headerLines.onlyPlace(CONTACT);
+      const quick = at > 0 ? quickAddresses(this.headerLines.bytes, this.headerLines.head, at) : undefined;
+      this.keptContacts = quick ?? this.carefulContacts();
     }
     return this.keptContacts;
   }
 
   get expires(): number | undefined {
-    return this.headerLines.read(EXPIRES, readExpires);
+    const at = this.headerLines.place(EXPIRES);
+    const quick = at > 0 ? quickNumber(this.headerLines.bytes, at) : -1;
+    return quick < 0 ? this.careful(EXPIRES, readExpires) : quick;
   }
 
   get event(): EventValue | undefined {
-    if (this.keptEvent === undefined) this.keptEvent = this.headerLines.read(EVENT, readEvent);
+    if (this.keptEvent === undefined) {
+      const { bytes, head } = this.headerLines;
+      const at = this.headerLines.place(EVENT);
+      this.keptEvent = (at > 0 ? quickEvent(bytes, head, at) : undefined) ?? this.careful(EVENT, readEvent);
+    }
     return this.keptEvent;
   }
 
   get contentType(): ContentType | undefined {
-    if (this.keptType === undefined) this.keptType = this.headerLines.read(CONTENT_TYPE, readType);
+    if (this.keptType === undefined) {
+      const at = this.headerLines.place(CONTENT_TYPE);
+      const quick = at > 0 ? quickType(this.headerLines.bytes, this.headerLines.head, at) : undefined;
+      this.keptType = quick ?? this.careful(CONTENT_TYPE, parseContentType);
+    }
     return this.keptType;
   }
 
   get contentLength(): number | undefined {
-    return this.headerLines.read(CONTENT_LENGTH, readLength);
+    const at = this.headerLines.place(CONTENT_LENGTH);
+    const quick = at > 0 ? quickNumber(this.headerLines.bytes, at) : -1;
+    return quick < 0 ? this.careful(CONTENT_LENGTH, readLength) : quick;
   }
 
   get maxForwards(): number | undefined {
-    return this.headerLines.read(MAX_FORWARDS, readHops);
+    const at = this.headerLines.place(MAX_FORWARDS);
+    const quick = at > 0 ? quickNumber(this.headerLines.bytes, at) : -1;
+    return quick < 0 || quick > 255 ? this.careful(MAX_FORWARDS, readHops) : quick;
   }
 
   get routes(): readonly NameAddr[] {
-    return this.addresses(ROUTE, 'Route') ?? NO_ADDRESSES;
+    return this.addresses(ROUTE, 'Route');
   }
 
   get recordRoutes(): readonly NameAddr[] {
-    return this.addresses(RECORD_ROUTE, 'Record-Route') ?? NO_ADDRESSES;
+    return this.addresses(RECORD_ROUTE, 'Record-Route');
   }
 
-  /** All addresses of a header, of all its lines; undefined when it is the single `*` of a Contact. */
-  private addresses(id: number, what: string): readonly NameAddr[] | undefined {
-    if (this.headerLines.findId(id, 0) < 0) return NO_ADDRESSES;
-    const lines = this.headerLines.lines(id, '');
-    if (id === CONTACT && lines.length === 1 && lines[0] === '*') return undefined;
+  private careful<T>(id: number, read: (line: string) => T): T | undefined {
+    const line = this.headerLines.first(id);
+    return line === undefined ? undefined : read(line);
+  }
+
+  private carefulContacts(): readonly NameAddr[] | '*' {
+    if (this.headerLines.first(CONTACT) === undefined) return NO_ADDRESSES;
+    const lines = this.headerLines.lines(CONTACT, '');
+    return lines.length === 1 && lines[0] === '*' ? '*' : this.addresses(CONTACT, 'Contact');
+  }
+
+  /** All addresses of a header, of all its lines. */
+  private addresses(id: number, what: string): readonly NameAddr[] {
     const found: NameAddr[] = [];
-    for (const line of lines) readList(line, 0, line.length, what, found);
+    for (const line of this.headerLines.lines(id, '')) readAddresses(line, what, found);
     return found;
   }
 }
@@ -343,14 +396,10 @@ export function stored(message: SipMessage): Message {
   return message;
 }
 
-function readFrom(text: string, from: number, end: number): NameAddr {
-  return readOne(text, from, end, 'From');
+function readFrom(line: string): NameAddr {
+  return readAddress(line, 'From');
 }
 
-function readTo(text: string, from: number, end: number): NameAddr {
-  return readOne(text, from, end, 'To');
-}
-
-function readType(text: string, from: number, end: number): ContentType {
-  return parseContentType(text.slice(from, end));
+function readTo(line: string): NameAddr {
+  return readAddress(line, 'To');
 }

@@ -1,6 +1,8 @@
 import { SipSyntaxError } from '../errors.ts';
 import { allOf, CHARS, TOKEN, WORD } from './chars.ts';
-import { type ParamValue, parseParamValue } from './params.ts';
+import { type ParamValue, paramIn, parseParamValue, readParams } from './params.ts';
+import { endsLine, numberIn, passBlanks, passBytes, passDigits, passPlainParams } from './pass.ts';
+import { unquote } from './text.ts';
 
 /** Readers of the small values: numbers, CSeq, Call-ID, Event, Content-Type. All throw SipSyntaxError. */
 
@@ -51,79 +53,97 @@ export function readNumber(text: string, from: number, end: number, cap: number)
 }
 
 /** Seconds; what is too large is the largest, and what is malformed 3600 (RFC 3261 §20.10, RFC 4475 §3.1.2.4). */
-export function readExpires(text: string, from: number, end: number): number {
-  const value = readNumber(text, from, end, MAX_SECONDS);
+export function readExpires(text: string): number {
+  const value = readNumber(text, 0, text.length, MAX_SECONDS);
   if (value < 0) return MALFORMED_EXPIRY;
   return Math.min(value, MAX_SECONDS);
 }
 
 /** The `expires` parameter of a Contact, by the same rules. */
 export function parseExpires(text: string): number {
-  return readExpires(text, 0, text.length);
+  return readExpires(text);
 }
 
 /** Content-Length; what cannot be is answered as the largest. */
-export function readLength(text: string, from: number, end: number): number {
-  const value = readNumber(text, from, end, MAX_LENGTH);
+export function readLength(text: string): number {
+  const value = readNumber(text, 0, text.length, MAX_LENGTH);
   if (value < 0) throw new SipSyntaxError('Content-Length', 'it is no number');
   return value;
 }
 
 /** Max-Forwards: 0 to 255 (RFC 3261 §20.22). */
-export function readHops(text: string, from: number, end: number): number {
-  const value = readNumber(text, from, end, 255);
+export function readHops(text: string): number {
+  const value = readNumber(text, 0, text.length, 255);
   if (value < 0 || value > 255) throw new SipSyntaxError('Max-Forwards', 'it is not 0 to 255');
   return value;
 }
 
-export function readCSeq(text: string, from: number, end: number): CSeq {
-  let i = from;
-  let number = 0;
-  while (i < end) {
-    const digit = text.charCodeAt(i) - 48;
-    if (digit < 0 || digit > 9) break;
-    // RFC 3261 §8.1.1.5: below 2**31. Leading zeros are allowed, so the count of digits says nothing.
-    if (number < 2_147_483_648) number = number * 10 + digit;
-    i += 1;
+/** The number that begins at `at` in a head, when it has at most nine digits and its line to itself; else -1. */
+export function quickNumber(bytes: Uint8Array, at: number): number {
+  const from = passBlanks(bytes, at);
+  const end = passDigits(bytes, from);
+  return end > 0 && endsLine(bytes, end) ? numberIn(bytes, from, end) : -1;
+}
+
+/** RFC 3261 §8.1.1.5: below 2**31. */
+const MAX_CSEQ = 2_147_483_647;
+
+/** The CSeq that begins at `at` in a head, if it has the usual shape. */
+export function quickCSeq(bytes: Uint8Array, text: string, at: number): CSeq | undefined {
+  const from = passBlanks(bytes, at);
+  const end = passDigits(bytes, from);
+  if (end < 0 || bytes[end] !== 32) return undefined;
+  const method = passBlanks(bytes, end);
+  const stop = passBytes(bytes, method, TOKEN);
+  if (stop === method || !endsLine(bytes, stop)) return undefined;
+  return { number: numberIn(bytes, from, end), method: text.slice(method, stop) };
+}
+
+export function readCSeq(text: string): CSeq {
+  const [, digits = '', method = ''] = /^(\d+)[ \t]+(\S+)$/.exec(text) ?? [];
+  const number = readNumber(digits, 0, digits.length, MAX_CSEQ);
+  if (number < 0) throw new SipSyntaxError('CSeq', 'no number and method');
+  if (number > MAX_CSEQ) throw new SipSyntaxError('CSeq', 'the number is too large');
+  if (!allOf(TOKEN, method)) throw new SipSyntaxError('CSeq', 'the method is no token');
+  return { number, method };
+}
+
+export function quickCallId(bytes: Uint8Array, text: string, at: number): string | undefined {
+  const from = passBlanks(bytes, at);
+  let i = passBytes(bytes, from, WORD);
+  if (i === from) return undefined;
+  if (bytes[i] === 64) {
+    const second = i + 1;
+    i = passBytes(bytes, second, WORD);
+    if (i === second) return undefined;
   }
-  if (i === from) throw new SipSyntaxError('CSeq', 'no number');
-  if (number >= 2_147_483_648) throw new SipSyntaxError('CSeq', 'the number is too large');
-  const space = i;
-  while (i < end && (text.charCodeAt(i) === 32 || text.charCodeAt(i) === 9)) i += 1;
-  const method = i;
-  while (i < end && ((CHARS[text.charCodeAt(i)] as number) & TOKEN) !== 0) i += 1;
-  if (method === space || i === method || i !== end) throw new SipSyntaxError('CSeq', 'no method');
-  return { number, method: text.slice(method, end) };
+  return endsLine(bytes, i) ? text.slice(from, i) : undefined;
 }
 
 /** `word [ "@" word ]`. */
-export function readCallId(text: string, from: number, end: number): string {
-  let at = 0;
-  for (let i = from; i < end; i += 1) {
-    const code = text.charCodeAt(i);
-    if (((CHARS[code] as number) & WORD) !== 0) continue;
-    if (code !== 64 || at !== 0 || i === from || i === end - 1)
-      throw new SipSyntaxError('Call-ID', `unexpected "${text.charAt(i)}"`);
-    at = i;
-  }
-  if (from >= end) throw new SipSyntaxError('Call-ID', 'it is empty');
-  return text.slice(from, end);
+export function readCallId(text: string): string {
+  const [first = '', second, ...more] = text.split('@', 3);
+  if (!allOf(WORD, first) || (second !== undefined && !allOf(WORD, second)) || more.length > 0)
+    throw new SipSyntaxError('Call-ID', 'it is no word');
+  return text;
 }
 
-export function readEvent(text: string, from: number, end: number): EventValue {
-  let i = from;
-  while (i < end && ((CHARS[text.charCodeAt(i)] as number) & TOKEN) !== 0) i += 1;
-  if (i === from) throw new SipSyntaxError('Event', 'no package');
-  if (i === end) return new PlainEvent(text.slice(from, end));
-  const value = parseParamValue(text.slice(from, end), 'Event');
+/** Event without parameters, as most are; undefined when it has some. */
+export function quickEvent(bytes: Uint8Array, text: string, at: number): EventValue | undefined {
+  const from = passBlanks(bytes, at);
+  const end = passBytes(bytes, from, TOKEN);
+  return end > from && endsLine(bytes, end) ? new ReadEvent(text.slice(from, end)) : undefined;
+}
+
+export function readEvent(text: string): EventValue {
+  const value = parseParamValue(text, 'Event');
   if (!allOf(TOKEN, value.value)) throw new SipSyntaxError('Event', 'the package is no token');
   return { package: value.value, params: value.params, param: value.param };
 }
 
 const NO_PARAMS: ReadonlyMap<string, string> = new Map();
 
-/** An Event without parameters, as most are. */
-class PlainEvent implements EventValue {
+class ReadEvent implements EventValue {
   declare readonly package: string;
 
   constructor(name: string) {
@@ -137,6 +157,57 @@ class PlainEvent implements EventValue {
   param(): undefined {
     return undefined;
   }
+}
+
+class ReadType implements ContentType {
+  declare readonly essence: string;
+  declare private readonly rest: string;
+
+  constructor(essence: string, rest: string) {
+    this.essence = essence;
+    this.rest = rest;
+  }
+
+  get type(): string {
+    return this.essence.slice(0, this.essence.indexOf('/'));
+  }
+
+  get subtype(): string {
+    return this.essence.slice(this.essence.indexOf('/') + 1);
+  }
+
+  get params(): ReadonlyMap<string, string> {
+    return readParams(this.rest, 0, this.rest.length);
+  }
+
+  param(name: string): string | undefined {
+    const value = paramIn(this.rest, 0, this.rest.length, name);
+    return value === undefined ? undefined : unquote(value);
+  }
+}
+
+/** The media type that begins at `at` in a head, if it has the usual shape: lower case, no blanks. */
+export function quickType(bytes: Uint8Array, text: string, at: number): ContentType | undefined {
+  const from = passBlanks(bytes, at);
+  const slash = passLower(bytes, from);
+  if (slash === from || bytes[slash] !== 47) return undefined;
+  const end = passLower(bytes, slash + 1);
+  if (end === slash + 1) return undefined;
+  const stop = passPlainParams(bytes, end);
+  return stop > 0 && endsLine(bytes, stop)
+    ? new ReadType(text.slice(from, end), text.slice(end, stop))
+    : undefined;
+}
+
+/** Passes over characters of token that are not upper case. */
+function passLower(bytes: Uint8Array, from: number): number {
+  let i = from;
+  while (((CHARS[bytes[i] as number] as number) & TOKEN) !== 0 && !isUpper(bytes[i] as number)) i += 1;
+  return i;
+}
+
+function isUpper(byte: number): boolean {
+  return byte >= 65 && byte <= 90;
 }
 
 /** Reads `type/subtype *( ;param )`. */

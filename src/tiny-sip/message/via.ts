@@ -2,8 +2,19 @@ import { SipSyntaxError } from '../errors.ts';
 import { allOf, CHARS, HOST, IPV6, skipSpace, TOKEN } from './chars.ts';
 import { passToken } from './names.ts';
 import { formatParams, type ParamsInit, paramIn, passParams, readParams } from './params.ts';
+import {
+  endsLine,
+  isWord,
+  numberIn,
+  passBlanks,
+  passBytes,
+  passPlainPort,
+  passPlainValue,
+  word,
+} from './pass.ts';
 import { unquote } from './text.ts';
 import { isIpv6 } from './uri-grammar.ts';
+import { readNumber } from './values.ts';
 
 /** One Via value (RFC 3261 §20.42, RFC 3581). */
 export interface Via {
@@ -37,53 +48,56 @@ class ReadVia implements Via {
   declare readonly transport: string;
   declare readonly host: string;
   declare readonly port: number | undefined;
-  /** Where in the text the next value of the list may begin: its comma, or the end. */
-  declare readonly stop: number;
+  declare readonly branch: string | undefined;
+  /** The text with the parameters, and their place. */
   declare private readonly text: string;
   declare private readonly paramsAt: number;
+  declare private readonly end: number;
 
   constructor(
-    text: string,
     transport: string,
     host: string,
     port: number | undefined,
+    branch: string | undefined,
+    text: string,
     paramsAt: number,
-    stop: number,
+    end: number,
   ) {
     this.transport = transport;
     this.host = host;
     this.port = port;
-    this.stop = stop;
+    this.branch = branch;
     this.text = text;
     this.paramsAt = paramsAt;
+    this.end = end;
   }
 
-  get branch(): string | undefined {
-    return paramIn(this.text, this.paramsAt, this.stop, 'branch');
+  private find(name: string): string | undefined {
+    return paramIn(this.text, this.paramsAt, this.end, name);
   }
 
   get received(): string | undefined {
-    const value = paramIn(this.text, this.paramsAt, this.stop, 'received');
+    const value = this.find('received');
     // RFC 5118 §4.5: an IPv6 address comes with or without brackets.
     return value?.startsWith('[') ? value.slice(1, -1) : value;
   }
 
   get rport(): number | undefined {
-    const value = paramIn(this.text, this.paramsAt, this.stop, 'rport');
+    const value = this.find('rport');
     if (value === undefined) return undefined;
     return /^\d{1,5}$/.test(value) ? Number(value) : 0;
   }
 
   get maddr(): string | undefined {
-    return paramIn(this.text, this.paramsAt, this.stop, 'maddr');
+    return this.find('maddr');
   }
 
   get params(): ReadonlyMap<string, string> {
-    return readParams(this.text, this.paramsAt, this.stop);
+    return readParams(this.text, this.paramsAt, this.end);
   }
 
   param(name: string): string | undefined {
-    const value = paramIn(this.text, this.paramsAt, this.stop, name);
+    const value = this.find(name);
     return value === undefined ? undefined : unquote(value);
   }
 
@@ -95,28 +109,92 @@ class ReadVia implements Via {
 
 /** Reads one value. Throws SipSyntaxError. */
 export function parseVia(text: string): Via {
-  const via = readVia(text, 0, text.length);
-  if (via.stop !== text.length) throw new SipSyntaxError('Via', 'one value is expected');
+  const { via, stop } = read(text, 0);
+  if (stop !== text.length) throw new SipSyntaxError('Via', 'one value is expected');
   return via;
 }
 
-/** Reads all values of `text[from, end)` into `found`. */
-export function readVias(text: string, from: number, end: number, found: Via[]): void {
-  let i = from;
-  for (;;) {
-    const via = readVia(text, i, end);
+/** Reads the first value of a list. */
+export function readVia(text: string): Via {
+  return read(text, 0).via;
+}
+
+/** Reads all values of a text into `found`. */
+export function readVias(text: string, found: Via[]): void {
+  for (let i = 0; ; i += 1) {
+    const { via, stop } = read(text, i);
     found.push(via);
-    if (via.stop >= end) return;
-    i = via.stop + 1;
+    if (stop >= text.length) return;
+    i = stop;
   }
 }
 
-/** Reads the first value of `text[from, end)`. */
-export function readVia(text: string, from: number, end: number): Via & { readonly stop: number } {
+const PROTOCOL = word('SIP/2.0/');
+const BRANCH = word('branch');
+
+/** Reads the first value of the list that begins at `at` in a head, if it has the usual shape. */
+export function quickVia(bytes: Uint8Array, text: string, at: number): Via | undefined {
+  const start = passBlanks(bytes, at);
+  if (!isWord(bytes, start, PROTOCOL)) return undefined;
+  const token = start + 8;
+  let i = passBytes(bytes, token, TOKEN);
+  const transport = usual(bytes, token, i) ?? upper(text.slice(token, i));
+  if (i === token || bytes[i] !== 32) return undefined;
+  let host = i + 1;
+  let hostEnd: number;
+  if (bytes[host] === 91) {
+    host += 1;
+    hostEnd = passBytes(bytes, host, IPV6);
+    if (bytes[hostEnd] !== 93 || !isIpv6(text, host, hostEnd)) return undefined;
+    i = hostEnd + 1;
+  } else {
+    hostEnd = passBytes(bytes, host, HOST);
+    if (hostEnd === host) return undefined;
+    i = hostEnd;
+  }
+  let port: number | undefined;
+  if (bytes[i] === 58) {
+    const digits = i + 1;
+    i = passPlainPort(bytes, digits);
+    if (i < 0) return undefined;
+    port = numberIn(bytes, digits, i);
+  }
+  const params = i;
+  let branch: string | undefined;
+  while (bytes[i] === 59) {
+    const name = i + 1;
+    i = passBytes(bytes, name, TOKEN);
+    if (i === name) return undefined;
+    if (bytes[i] !== 61) continue;
+    const value = i + 1;
+    i = passPlainValue(bytes, value);
+    if (i < 0) return undefined;
+    // The first branch counts; another spelling of the name is left to the careful reader.
+    if (value - name === 7 && branch === undefined && ((bytes[name] as number) | 32) === 98) {
+      if (!isWord(bytes, name, BRANCH)) return undefined;
+      branch = text.slice(value, i);
+    }
+  }
+  if (bytes[i] !== 44 && !endsLine(bytes, i)) return undefined;
+  return new ReadVia(transport, text.slice(host, hostEnd), port, branch, text, params, i);
+}
+
+/** The usual transports as constants, without making a string of the bytes. */
+function usual(bytes: Uint8Array, from: number, end: number): string | undefined {
+  if (end - from !== 3) return undefined;
+  if (bytes[from] === 85 && bytes[from + 1] === 68 && bytes[from + 2] === 80) return 'UDP';
+  if (bytes[from] === 84 && bytes[from + 1] === 67 && bytes[from + 2] === 80) return 'TCP';
+  if (bytes[from] === 84 && bytes[from + 1] === 76 && bytes[from + 2] === 83) return 'TLS';
+  return undefined;
+}
+
+/** A value, and where the next one may begin: at a comma, or at the end. */
+function read(text: string, from: number): { readonly via: Via; readonly stop: number } {
+  const end = text.length;
   const at = passProtocol(text, skipSpace(text, from, end), end);
   let i = passToken(text, at, end);
   if (i === at) throw new SipSyntaxError('Via', 'no transport');
-  const transport = upper(text, at, i);
+  const transport = upper(text.slice(at, i));
   const space = i;
   i = skipSpace(text, i, end);
   if (i === space) throw new SipSyntaxError('Via', 'no space before the host');
@@ -136,25 +214,17 @@ export function readVia(text: string, from: number, end: number): Via & { readon
     host = text.slice(open, i);
   }
   let port: number | undefined;
-  let after = i < end ? text.charCodeAt(i) : 0;
-  if (after === 32 || after === 9) {
-    i = skipSpace(text, i, end);
-    after = i < end ? text.charCodeAt(i) : 0;
+  let after = skipSpace(text, i, end);
+  if (after < end && text.charCodeAt(after) === 58) {
+    i = skipSpace(text, after + 1, end);
+    after = i;
+    while (after < end && text.charCodeAt(after) >= 48 && text.charCodeAt(after) <= 57) after += 1;
+    port = readNumber(text, i, after, 65_535);
+    if (port < 0 || port > 65_535) throw new SipSyntaxError('Via', 'a port that is none');
   }
-  if (after === 58) {
-    i = skipSpace(text, i + 1, end);
-    const digits = i;
-    port = 0;
-    while (i < end) {
-      const digit = text.charCodeAt(i) - 48;
-      if (digit < 0 || digit > 9 || port > 65_535) break;
-      port = port * 10 + digit;
-      i += 1;
-    }
-    if (i === digits || port > 65_535) throw new SipSyntaxError('Via', 'a port that is none');
-  }
-  const stop = passParams(text, i, end, 'Via');
-  return new ReadVia(text, transport, host, port, i, stop);
+  const stop = passParams(text, after, end, 'Via');
+  const branch = paramIn(text, after, stop, 'branch');
+  return { via: new ReadVia(transport, host, port, branch, text, after, stop), stop };
 }
 
 /** Passes over `SIP / 2.0 /` with white space as it comes; any version, since the start line has the say. */
@@ -172,14 +242,18 @@ function passProtocol(text: string, from: number, end: number): number {
   return i;
 }
 
-/** The transport in upper case; the usual ones without making a string. */
-function upper(text: string, from: number, end: number): string {
-  if (end - from === 3) {
-    if (text.startsWith('UDP', from)) return 'UDP';
-    if (text.startsWith('TCP', from)) return 'TCP';
-    if (text.startsWith('TLS', from)) return 'TLS';
+/** The transport in upper case; the usual ones as constants, which compare fast. */
+function upper(transport: string): string {
+  switch (transport) {
+    case 'UDP':
+      return 'UDP';
+    case 'TCP':
+      return 'TCP';
+    case 'TLS':
+      return 'TLS';
+    default:
+      return transport.toUpperCase();
   }
-  return text.slice(from, end).toUpperCase();
 }
 
 /** Writes one value. Throws SipSyntaxError. */

@@ -146,10 +146,11 @@ class StreamFramer implements Framer {
       this.lose('HEAD_TOO_LONG', undefined, data.subarray(at, at + most));
       return false;
     }
-    const head = readHead(data.toString('latin1', at, at + size), 0, this.limits);
+    const bytes = data.subarray(at, at + size);
+    const head = readHead(bytes.toString('latin1'), bytes, this.limits);
     const fault = cause(head, this.limits);
     if (fault !== undefined) {
-      this.lose(fault, head, data.subarray(at, at + size));
+      this.lose(fault, head, bytes);
       return false;
     }
     this.head = head;
