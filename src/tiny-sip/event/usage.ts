@@ -1,0 +1,278 @@
+import type { Timer } from '../deps.ts';
+import { acceptDialog, type Dialog } from '../dialog/dialog.ts';
+import type { EventDeps, Incoming, Outcome, Way } from '../dialog/user-agent.ts';
+import { contactUri, contactValue, sendByWay, userOf } from '../dialog/way.ts';
+import { createRequest } from '../message/create.ts';
+import type { HeaderInit, SipRequest } from '../message/message.ts';
+import { detach } from '../message/text.ts';
+import type { Flow } from '../transport/transport.ts';
+import { refreshIn } from './delay.ts';
+import type { Notify, NotifyVerdict, SubscriptionOptions } from './subscription-options.ts';
+import { readSubscriptionState } from './subscription-state.ts';
+
+/** RFC 6665 §4.1.2.4: Timer N is 64 × T1. */
+const timerN = 32_000;
+
+/** Two ends of a subscription that are closer than this are the same, ms. */
+const slack = 5_000;
+
+/** How one try to be subscribed goes on. The owner decides when it is over, and abandons it then. */
+export interface UsageHooks {
+  /** A 2xx to a SUBSCRIBE. */
+  accepted(): void;
+  /** What the notifier says, and how long it lasts by now. */
+  shown(kind: 'active' | 'pending' | undefined): void;
+  /** A refresh did not succeed, which does not end it. Answers in how many ms to try again. */
+  delayed(): number;
+  /** A SUBSCRIBE was not accepted. After an initial one there is nothing; after a refresh the owner may let it stand. */
+  refused(outcome: Outcome, how: 'initial' | 'refresh'): void;
+  /** No NOTIFY came in time. */
+  silent(): void;
+  /** It ran out, unrefreshed. */
+  expired(): void;
+  /** The notifier ended it. */
+  terminated(reason: string | undefined, retryAfter: number | undefined): void;
+}
+
+/** One try to be subscribed: a Call-ID and a From tag of its own, and a dialog once a NOTIFY came (RFC 6665 §4.4.1). */
+export interface Usage {
+  /** Monotonic ms. */
+  readonly since: number;
+  readonly expiresAt: number;
+  /** A NOTIFY has made the dialog. */
+  readonly established: boolean;
+  /** SUBSCRIBE in the dialog; `seconds` 0 unsubscribes, and then a request under way is given up. */
+  renew(seconds: number): void;
+  /** Lets go: a NOTIFY gets 481 from now on (S22). Nothing is sent, no hook is called. */
+  abandon(): void;
+}
+
+/** Sends the initial SUBSCRIBE and keeps the subscription that comes of it. */
+export function createUsage(
+  deps: EventDeps,
+  options: SubscriptionOptions,
+  begin: { readonly way: Way; readonly seconds: number },
+  hooks: UsageHooks,
+): Usage {
+  const { stack, clock, random, log } = deps;
+  const event = options.event ?? 'presence';
+  const eventPackage = (event.split(';')[0] ?? '').trim();
+  const callId = stack.token();
+  const fromTag = stack.token();
+  const since = clock.now();
+
+  let dialog: Dialog | undefined;
+  /** The flow that reaches whoever notifies us, where it is known to. */
+  let flow: Flow | undefined;
+  /** CSeq of the last SUBSCRIBE before there was a dialog. */
+  let seq = 1;
+  let wanted = begin.seconds;
+  let expiresAt = since + begin.seconds * 1000;
+  /** A NOTIFY has said since the last SUBSCRIBE how long it lasts; its 2xx does not lengthen that. */
+  let told = false;
+  let over = false;
+  let inFlight: AbortController | undefined;
+  let noNotify: Timer | undefined;
+  let refreshing: Timer | undefined;
+  let expiry: Timer | undefined;
+
+  const unclaim = stack.claim(callId, fromTag, (incoming) => within(incoming));
+
+  const abandon = (): void => {
+    if (over) return;
+    over = true;
+    unclaim();
+    for (const timer of [noNotify, refreshing, expiry]) timer?.cancel();
+    noNotify = refreshing = expiry = undefined;
+    inFlight?.abort('over');
+    inFlight = undefined;
+  };
+
+  const headers = (on: Flow): Record<string, HeaderInit[string]> => ({
+    Contact: contactValue(contactUri(on, options.contactUser ?? userOf(options.from))),
+    Event: event,
+    Expires: wanted,
+    Accept: options.accept?.length ? options.accept.join(', ') : undefined,
+    ...options.headers,
+  });
+
+  const send = (way: Way, uri: string, build: (on: Flow) => SipRequest): void => {
+    const abort = new AbortController();
+    const asked = wanted;
+    inFlight = abort;
+    sendByWay(stack, way, uri, build, {
+      ...(options.credentials && { credentials: options.credentials }),
+      signal: abort.signal,
+      onSend(request) {
+        if (inFlight !== abort) return;
+        seq = Math.max(seq, request.cseq?.number ?? 0);
+        dialog?.used(seq);
+        told = false;
+        noNotify?.cancel();
+        noNotify = stack.after(timerN, hooks.silent);
+      },
+    })
+      .then((outcome) => {
+        if (inFlight !== abort) return;
+        inFlight = undefined;
+        if (outcome.kind === 'response' && outcome.response.status < 300) accepted(outcome, asked);
+        else if (dialog === undefined) hooks.refused(outcome, 'initial');
+        else notRenewed(outcome);
+      })
+      .catch((error: unknown) => {
+        log.error('subscribing failed', { resource: options.resource, error: String(error) });
+        if (!over) hooks.silent();
+      });
+  };
+
+  const accepted = (outcome: Outcome & { kind: 'response' }, asked: number): void => {
+    const { response } = outcome;
+    // Where the owner said by which way, that way it stays.
+    if (options.way !== undefined) flow ??= outcome.flow;
+    hooks.accepted();
+    // RFC 5839 §5.3: no NOTIFY will follow.
+    if (response.status === 204) noNotify?.cancel();
+    const seconds = Math.min(response.expires ?? asked, asked);
+    if (!told || clock.now() + seconds * 1000 < expiresAt) expireIn(seconds);
+    hooks.shown(undefined);
+  };
+
+  /** S15: the time runs from the 2xx, or from what a NOTIFY says; not from every NOTIFY. */
+  const expireIn = (seconds: number): void => {
+    refreshing?.cancel();
+    expiry?.cancel();
+    refreshing = expiry = undefined;
+    expiresAt = clock.now() + seconds * 1000;
+    if (wanted === 0 || seconds === 0) return;
+    refreshing = stack.after(refreshIn(seconds, random), () => renew(wanted));
+    expiry = stack.after(seconds * 1000, hooks.expired);
+  };
+
+  /** RFC 6665 §4.1.2.2: only some answers end it; after any other it stands until it expires. */
+  const notRenewed = (outcome: Outcome): void => {
+    noNotify?.cancel();
+    noNotify = undefined;
+    hooks.refused(outcome, 'refresh');
+    if (over) return;
+    // The NOTIFY came, but never the 2xx: it lasts as long as was asked for.
+    if (expiry === undefined) expireIn(wanted);
+    refreshing?.cancel();
+    refreshing = stack.after(hooks.delayed(), () => renew(wanted));
+  };
+
+  /** SUBSCRIBE within the dialog: through its route set, to the notifier's Contact. */
+  const renew = (seconds: number): void => {
+    const inside = dialog;
+    if (over || inside === undefined || (inFlight !== undefined && seconds > 0)) return;
+    // A refresh in flight says the opposite of what is meant now.
+    inFlight?.abort('unsubscribing');
+    wanted = seconds;
+    refreshing?.cancel();
+    refreshing = undefined;
+    if (seconds === 0) expiry?.cancel();
+    const way: Way = flow !== undefined && flow.state !== 'closed' ? { flow } : { route: inside.routeSet };
+    send(way, inside.remoteTarget, (on) => inside.request('SUBSCRIBE', headers(on)));
+  };
+
+  /** A request in our dialog, or the NOTIFY that makes it: it may come before the 2xx (S13). */
+  const within = (incoming: Incoming): void => {
+    const { request } = incoming;
+    if (request.method !== 'NOTIFY') {
+      incoming.respond(405, { headers: { Allow: 'NOTIFY' } });
+      return;
+    }
+    const says = readSubscriptionState(request);
+    if (says === undefined) incoming.respond(400, { reason: 'Missing Subscription-State' });
+    else if (request.event?.package.toLowerCase() !== eventPackage.toLowerCase())
+      incoming.respond(489, { headers: { 'Allow-Events': eventPackage } });
+    else if (fits(incoming, says.state === 'terminated')) {
+      noNotify?.cancel();
+      noNotify = undefined;
+      const verdict = deliver(request, says.state, says.reason);
+      incoming.respond(verdict?.status ?? 200, verdict);
+      if (over) return;
+      if (says.state === 'terminated') {
+        hooks.terminated(says.reason, says.retryAfter);
+        return;
+      }
+      if (says.expires !== undefined) {
+        // Most only repeat what is left; that must not move the refresh.
+        const end = clock.now() + says.expires * 1000;
+        if (expiry === undefined || Math.abs(end - expiresAt) > slack) expireIn(says.expires);
+        told = true;
+      }
+      hooks.shown(says.state);
+    }
+  };
+
+  /** Whether a NOTIFY belongs to the dialog, which the first one makes. If not, it has been answered. */
+  const fits = (incoming: Incoming, last: boolean): boolean => {
+    const { request } = incoming;
+    if (dialog === undefined) {
+      dialog = acceptDialog(request, fromTag, seq);
+      if (dialog === undefined && !last) {
+        incoming.respond(400, { reason: 'Missing Contact' });
+        return false;
+      }
+      // One Via: the notifier itself is at the other end of that flow.
+      const near = incoming.flow.reliable || request.vias.length === 1;
+      if (near || (dialog?.routeSet.length ?? 0) > 0) flow ??= incoming.flow;
+      return true;
+    }
+    if (request.fromTag !== undefined && request.fromTag !== dialog.remoteTag) {
+      // RFC 3856 §6.9: of a SUBSCRIBE that forked, one notifier is enough.
+      incoming.respond(481);
+      return false;
+    }
+    if (dialog.take(request)) return true;
+    incoming.respond(500, { reason: 'CSeq Out Of Order' });
+    return false;
+  };
+
+  const deliver = (
+    request: SipRequest,
+    state: Notify['state'],
+    reason: string | undefined,
+  ): NotifyVerdict | undefined => {
+    const contentType = request.body.length > 0 ? request.contentType?.essence : undefined;
+    try {
+      return options.onNotify?.({
+        state,
+        ...(reason !== undefined && { reason: detach(reason) }),
+        ...(contentType !== undefined && { contentType }),
+        body: request.body,
+        request,
+      });
+    } catch (error) {
+      log.error('a notification could not be used', { resource: options.resource, error: String(error) });
+      return { status: 500 };
+    }
+  };
+
+  send(begin.way, options.resource, (on) =>
+    createRequest({
+      method: 'SUBSCRIBE',
+      uri: options.resource,
+      headers: {
+        Route: begin.way.route,
+        From: `<${options.from}>;tag=${fromTag}`,
+        To: `<${options.resource}>`,
+        'Call-ID': callId,
+        CSeq: '1 SUBSCRIBE',
+        ...headers(on),
+      },
+    }),
+  );
+
+  return {
+    since,
+    get expiresAt() {
+      return expiresAt;
+    },
+    get established() {
+      return dialog !== undefined;
+    },
+    renew,
+    abandon,
+  };
+}
