@@ -1,6 +1,5 @@
 import { SipSyntaxError } from '../errors.ts';
-import { skipSpace, trimEnd } from './chars.ts';
-import { passToken } from './names.ts';
+import { passClass, skipSpace, TOKEN, trimEnd } from './chars.ts';
 import { passQuoted } from './params.ts';
 import { refuseBreaks, unquote } from './text.ts';
 
@@ -26,7 +25,7 @@ export function parseChallenges(text: string): readonly Challenge[] {
   let i = skipSpace(text, 0, end);
   while (i < end) {
     const at = i;
-    i = passToken(text, at, end);
+    i = passClass(text, at, end, TOKEN);
     const scheme = text.slice(at, i);
     const space = i;
     i = skipSpace(text, i, end);
@@ -55,7 +54,7 @@ function passPairs(text: string, from: number, end: number, params: Map<string, 
   let i = from;
   while (i < end) {
     const at = i;
-    i = passToken(text, at, end);
+    i = passClass(text, at, end, TOKEN);
     const name = text.slice(at, i).toLowerCase();
     i = skipSpace(text, i, end);
     if (name !== '' && text.charCodeAt(i) !== 61) return at;

@@ -1,4 +1,4 @@
-import { CHARS, skipSpace, TOKEN } from './chars.ts';
+import { passClass, skipSpace, TOKEN } from './chars.ts';
 import { HeaderLines } from './header-lines.ts';
 import type { Limits } from './limits.ts';
 import {
@@ -14,7 +14,6 @@ import {
   HOT_BYTES,
   identify,
   MAX_FORWARDS,
-  passToken,
   TO,
   VIA,
 } from './names.ts';
@@ -175,7 +174,7 @@ function hotName(bytes: Uint8Array, at: number): number {
 
 /** The same for names in another case, in compact form, or with blanks before the colon. */
 function otherSpelling(text: string, at: number, end: number): number {
-  const name = passToken(text, at, end);
+  const name = passClass(text, at, end, TOKEN);
   const colon = skipSpace(text, name, end);
   if (text.charCodeAt(colon) !== 58 || name === at) return 0;
   const id = identify(text, at, name);
@@ -211,7 +210,7 @@ function startLine(text: string, end: number, lines: HeaderLines, limits: Limits
   }
   if (isVersion(text, 0) && (text.charCodeAt(7) === 32 || end === 7)) return statusLine(text, end, lines);
   // Request-Line = Method SP Request-URI SP SIP-Version CRLF, with exactly one space each (RFC 3261 §7.1).
-  const method = passToken(text, 0, end);
+  const method = passClass(text, 0, end, TOKEN);
   if (method === 0 || text.charCodeAt(method) !== 32) return 'START_LINE';
   const space = text.indexOf(' ', method + 1);
   if (space <= method + 1 || space > end) return 'START_LINE';
@@ -233,8 +232,7 @@ function statusLine(text: string, end: number, lines: HeaderLines): Message | Fa
 /** A request whose start line is broken, as far as it can be read: enough to answer it. */
 function partOf(text: string, end: number, lines: HeaderLines): Message | undefined {
   if (/^SIP\//i.test(text.slice(0, 4))) return undefined;
-  let i = 0;
-  while (i < end && ((CHARS[text.charCodeAt(i)] as number) & TOKEN) !== 0) i += 1;
+  const i = passClass(text, 0, end, TOKEN);
   return i === 0 ? undefined : new Message(text.slice(0, i), 0, '', lines, false);
 }
 

@@ -1,6 +1,6 @@
 import { SipSyntaxError } from '../errors.ts';
-import { allOf, skipSpace, TOKEN, trimEnd } from './chars.ts';
-import { HOT, identify, idOf, isWords, LONG, MAX_FORWARDS, passToken, severalOf } from './names.ts';
+import { allOf, passClass, skipSpace, TOKEN, trimEnd } from './chars.ts';
+import { HOT, identify, idOf, isWords, LONG, MAX_FORWARDS, severalOf } from './names.ts';
 import { refuseBreaks, toWire } from './text.ts';
 
 /** Set in an index entry when the value is folded over lines. */
@@ -162,7 +162,7 @@ export class HeaderLines {
           index[index.length - 1] = line - 1;
         }
       } else {
-        const name = passToken(head, at, line);
+        const name = passClass(head, at, line, TOKEN);
         const colon = skipSpace(head, name, line);
         open = name > at && head.charCodeAt(colon) === 58;
         if (open) index.push(((colon + 1) << PLACE_SHIFT) | identify(head, at, name), line - 1);

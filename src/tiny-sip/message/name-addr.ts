@@ -1,5 +1,5 @@
 import { SipSyntaxError } from '../errors.ts';
-import { CHARS, skipSpace, TOKEN, trimEnd, VALUE } from './chars.ts';
+import { skipSpace, trimEnd, VALUE, WORDS } from './chars.ts';
 import { formatParams, type ParamsInit, paramIn, passParams, passQuoted, readParams } from './params.ts';
 import { endsLine, passBlanks, passBytes, passPlainParams, passPlainQuoted, passPlainUri } from './pass.ts';
 import { fromWire, quote, refuseBreaks, unquote } from './text.ts';
@@ -110,9 +110,7 @@ function passPlainDisplay(bytes: Uint8Array, from: number): number {
     const end = passPlainQuoted(bytes, from);
     return end < 0 ? -1 : passBlanks(bytes, end);
   }
-  let i = from;
-  while (((CHARS[bytes[i] as number] as number) & TOKEN) !== 0 || bytes[i] === 32) i += 1;
-  return i;
+  return passBytes(bytes, from, WORDS);
 }
 
 /** Reads the value of From or To that begins at `at` in a head, if it has the usual shape. */

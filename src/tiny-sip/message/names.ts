@@ -1,5 +1,3 @@
-import { CHARS, TOKEN } from './chars.ts';
-
 /**
  * The header names that the stack knows: their spelling, their one-letter form, and whether the grammar makes them a
  * comma list. A known name is a small number; that is what a message's index holds.
@@ -198,11 +196,4 @@ export function identify(text: string, from: number, end: number): number {
 /** The number of a name given by a caller. */
 export function idOf(name: string): number {
   return name.length === 0 ? 0 : identify(name, 0, name.length);
-}
-
-/** Where the token that starts at `from` ends. */
-export function passToken(text: string, from: number, end: number): number {
-  let i = from;
-  while (i < end && ((CHARS[text.charCodeAt(i)] as number) & TOKEN) !== 0) i += 1;
-  return i;
 }

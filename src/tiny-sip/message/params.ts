@@ -1,6 +1,5 @@
 import { SipSyntaxError } from '../errors.ts';
-import { allOf, CHARS, skipSpace, TOKEN, trimEnd, VALUE } from './chars.ts';
-import { passToken } from './names.ts';
+import { allOf, passClass, skipSpace, TOKEN, trimEnd, VALUE } from './chars.ts';
 import { quote, refuseBreaks, unquote } from './text.ts';
 
 /** What may be given as parameters to a writer: '' and `true` give a bare name, undefined leaves it out. */
@@ -35,7 +34,7 @@ export function passParams(text: string, from: number, end: number, what: string
     if (code !== 59) throw new SipSyntaxError(what, `unexpected "${text.charAt(i)}"`);
     i = skipSpace(text, i + 1, end);
     const name = i;
-    while (i < end && ((CHARS[text.charCodeAt(i)] as number) & TOKEN) !== 0) i += 1;
+    i = passClass(text, i, end, TOKEN);
     if (i === name) throw new SipSyntaxError(what, 'a parameter has no name');
     i = skipSpace(text, i, end);
     if (i >= end) return end;
@@ -43,7 +42,7 @@ export function passParams(text: string, from: number, end: number, what: string
     i = skipSpace(text, i + 1, end);
     const value = i;
     if (i < end && text.charCodeAt(i) === 34) i = passQuoted(text, i, end, what);
-    else while (i < end && ((CHARS[text.charCodeAt(i)] as number) & VALUE) !== 0) i += 1;
+    else i = passClass(text, i, end, VALUE);
     if (i === value) throw new SipSyntaxError(what, `the parameter ${text.slice(name, value)} is empty`);
   }
 }
@@ -58,7 +57,7 @@ export function paramIn(text: string, from: number, end: number, name: string): 
     i = skipSpace(text, i, end);
     if (text.charCodeAt(i) !== 59) return undefined;
     const start = skipSpace(text, i + 1, end);
-    i = passToken(text, start, end);
+    i = passClass(text, start, end, TOKEN);
     const found = i - start === name.length && sameToken(text, start, name);
     i = skipSpace(text, i, end);
     if (i >= end || text.charCodeAt(i) !== 61) {
@@ -80,7 +79,7 @@ export function readParams(text: string, from: number, end: number): ReadonlyMap
     i = skipSpace(text, i, end);
     if (text.charCodeAt(i) !== 59) break;
     const start = skipSpace(text, i + 1, end);
-    i = passToken(text, start, end);
+    i = passClass(text, start, end, TOKEN);
     const name = text.slice(start, i).toLowerCase();
     i = skipSpace(text, i, end);
     let value = '';
@@ -189,9 +188,7 @@ function endOfQuoted(text: string, from: number): number {
 
 function passValue(text: string, from: number, end: number): number {
   if (text.charCodeAt(from) === 34) return Math.min(end, endOfQuoted(text, from) + 1);
-  let i = from;
-  while (i < end && ((CHARS[text.charCodeAt(i)] as number) & VALUE) !== 0) i += 1;
-  return i;
+  return passClass(text, from, end, VALUE);
 }
 
 function sameToken(text: string, from: number, lower: string): boolean {

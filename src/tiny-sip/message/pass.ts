@@ -1,4 +1,4 @@
-import { CHARS, HOST, PLAIN_PARAM, PLAIN_USER, QUOTED, TOKEN, VALUE } from './chars.ts';
+import { type CharClass, HOST, PLAIN_PARAM, PLAIN_USER, QUOTED, TOKEN, VALUE } from './chars.ts';
 
 /**
  * Passing over the usual shapes of values, on bytes. What gets through is right by the grammar; what does not (-1) may
@@ -24,10 +24,9 @@ export function isWord(bytes: Uint8Array, at: number, expected: Uint8Array): boo
 }
 
 /** Passes over characters of a class. */
-export function passBytes(bytes: Uint8Array, from: number, bit: number): number {
-  const chars = CHARS;
+export function passBytes(bytes: Uint8Array, from: number, table: CharClass): number {
   let i = from;
-  while (((chars[bytes[i] as number] as number) & bit) !== 0) i += 1;
+  while (table[bytes[i] as number] === 1) i += 1;
   return i;
 }
 

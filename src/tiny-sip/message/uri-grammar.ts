@@ -1,5 +1,5 @@
 import { SipSyntaxError } from '../errors.ts';
-import { CHARS, HEADER, HEX, HOST, IPV6, PARAM, SCHEME, URI, USER } from './chars.ts';
+import { type CharClass, HEADER, HEX, HOST, IPV6, PARAM, passClass, SCHEME, URI, USER } from './chars.ts';
 
 /** The schemes whose rest is `[user[:password]@]host[:port][;params][?headers]`. */
 export const HIERARCHIC: ReadonlySet<string> = new Set(['sip', 'sips', 'pres', 'im']);
@@ -34,8 +34,7 @@ export function checkUri(text: string, from: number, end: number, what: string):
 export function passScheme(text: string, from: number, end: number, what: string): number {
   const first = text.charCodeAt(from) | 32;
   let i = from;
-  if (first >= 97 && first <= 122)
-    while (i < end && ((CHARS[text.charCodeAt(i)] as number) & SCHEME) !== 0) i += 1;
+  if (first >= 97 && first <= 122) i = passClass(text, from, end, SCHEME);
   if (i === from || i >= end || text.charCodeAt(i) !== 58) throw new SipSyntaxError(what, 'no URI scheme');
   return i + 1;
 }
@@ -54,16 +53,16 @@ function isHierarchic(text: string, from: number, end: number): boolean {
 
 export function passChars(text: string, from: number, end: number, what: string): void {
   if (from >= end) throw new SipSyntaxError(what, 'a URI is empty');
-  if (passClass(text, from, end, URI, what) !== end)
+  if (passEscaped(text, from, end, URI, what) !== end)
     throw new SipSyntaxError(what, 'a character that no URI has');
 }
 
 /** Passes over characters of a class, seeing to it that `%` is followed by two hexadecimal digits. */
-function passClass(text: string, from: number, end: number, allowed: number, what: string): number {
+function passEscaped(text: string, from: number, end: number, allowed: CharClass, what: string): number {
   let i = from;
   while (i < end) {
     const code = text.charCodeAt(i);
-    if (((CHARS[code] as number) & allowed) === 0) break;
+    if (allowed[code] !== 1) break;
     if (code === 37 && !isEscape(text, i, end)) throw new SipSyntaxError(what, '% without two hex digits');
     i += 1;
   }
@@ -71,10 +70,7 @@ function passClass(text: string, from: number, end: number, allowed: number, wha
 }
 
 function isEscape(text: string, at: number, end: number): boolean {
-  return (
-    at + 2 < end &&
-    ((CHARS[text.charCodeAt(at + 1)] as number) & (CHARS[text.charCodeAt(at + 2)] as number) & HEX) !== 0
-  );
+  return at + 2 < end && HEX[text.charCodeAt(at + 1)] === 1 && HEX[text.charCodeAt(at + 2)] === 1;
 }
 
 /** `[userinfo "@"] hostport uri-parameters [headers]` (RFC 3261 §25.1). */
@@ -91,10 +87,10 @@ export function cut(text: string, rest: number, end: number, what: string): Cuts
     headersAt: end,
   };
   // The user part may hold `;`, `?` and `/`, so only the `@` tells; where none comes, all of it is the host.
-  let i = passClass(text, rest, end, USER, what);
+  let i = passEscaped(text, rest, end, USER, what);
   if (i < end) {
     const colon = i;
-    if (text.charCodeAt(i) === 58) i = passClass(text, i + 1, end, USER, what);
+    if (text.charCodeAt(i) === 58) i = passEscaped(text, i + 1, end, USER, what);
     if (i < end && text.charCodeAt(i) === 64) {
       if (colon === rest) throw new SipSyntaxError(what, 'a URI with an empty user');
       cuts.userEnd = colon;
@@ -134,15 +130,14 @@ function passHost(text: string, cuts: Cuts, end: number, what: string): number {
   let i = cuts.hostAt;
   const from = i;
   if (i < end && text.charCodeAt(i) === 91) {
-    i += 1;
-    while (i < end && ((CHARS[text.charCodeAt(i)] as number) & IPV6) !== 0) i += 1;
+    i = passClass(text, from + 1, end, IPV6);
     if (i >= end || text.charCodeAt(i) !== 93 || !isIpv6(text, from + 1, i))
       throw new SipSyntaxError(what, 'a URI with an IPv6 address that is none');
     cuts.hostAt = from + 1;
     cuts.hostEnd = i;
     return i + 1;
   }
-  while (i < end && ((CHARS[text.charCodeAt(i)] as number) & HOST) !== 0) i += 1;
+  i = passClass(text, from, end, HOST);
   if (i === from) throw new SipSyntaxError(what, 'a URI without a host');
   cuts.hostEnd = i;
   return i;
@@ -152,9 +147,9 @@ function passUriParams(text: string, from: number, end: number, what: string): n
   let i = from;
   while (i < end && text.charCodeAt(i) === 59) {
     const name = i + 1;
-    i = passClass(text, name, end, PARAM, what);
+    i = passEscaped(text, name, end, PARAM, what);
     if (i === name) throw new SipSyntaxError(what, 'a URI parameter has no name');
-    if (i < end && text.charCodeAt(i) === 61) i = passClass(text, i + 1, end, PARAM, what);
+    if (i < end && text.charCodeAt(i) === 61) i = passEscaped(text, i + 1, end, PARAM, what);
   }
   return i;
 }
@@ -163,10 +158,10 @@ function passHeaders(text: string, from: number, end: number, what: string): num
   let i = from;
   for (;;) {
     const name = i;
-    i = passClass(text, name, end, HEADER, what);
+    i = passEscaped(text, name, end, HEADER, what);
     if (i === name || i >= end || text.charCodeAt(i) !== 61)
       throw new SipSyntaxError(what, 'a URI header without a name or a value');
-    i = passClass(text, i + 1, end, HEADER, what);
+    i = passEscaped(text, i + 1, end, HEADER, what);
     if (i >= end || text.charCodeAt(i) !== 38) return i;
     i += 1;
   }
@@ -185,7 +180,7 @@ export function isIpv6(text: string, from: number, end: number): boolean {
   }
   while (i < end) {
     const group = i;
-    while (i < end && ((CHARS[text.charCodeAt(i)] as number) & HEX) !== 0) i += 1;
+    i = passClass(text, i, end, HEX);
     if (i === group) return false;
     if (i < end && text.charCodeAt(i) === 46) {
       if (!isIpv4(text, group, end)) return false;

@@ -1,4 +1,4 @@
-import { CHARS, USER } from './chars.ts';
+import { type CharClass, USER } from './chars.ts';
 import { type Cuts, checkUri, cut, HIERARCHIC, passChars, passScheme } from './uri-grammar.ts';
 
 /** A URI taken apart. Escapes are kept as they are everywhere. */
@@ -88,10 +88,10 @@ export function unescapeUri(text: string): string {
     : text;
 }
 
-function escapeWith(text: string, allowed: number): string {
+function escapeWith(text: string, allowed: CharClass): string {
   let out = '';
   for (const byte of Buffer.from(text, 'utf8')) {
-    const keep = byte !== 37 && ((CHARS[byte] as number) & allowed) !== 0;
+    const keep = byte !== 37 && allowed[byte] === 1;
     out += keep ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
   return out;

@@ -1,5 +1,5 @@
 import { SipSyntaxError } from '../errors.ts';
-import { allOf, CHARS, TOKEN, WORD } from './chars.ts';
+import { allOf, LOWER_TOKEN, TOKEN, WORD } from './chars.ts';
 import { type ParamValue, paramIn, parseParamValue, readParams } from './params.ts';
 import { endsLine, numberIn, passBlanks, passBytes, passDigits, passPlainParams } from './pass.ts';
 import { unquote } from './text.ts';
@@ -189,25 +189,14 @@ class ReadType implements ContentType {
 /** The media type that begins at `at` in a head, if it has the usual shape: lower case, no blanks. */
 export function quickType(bytes: Uint8Array, text: string, at: number): ContentType | undefined {
   const from = passBlanks(bytes, at);
-  const slash = passLower(bytes, from);
+  const slash = passBytes(bytes, from, LOWER_TOKEN);
   if (slash === from || bytes[slash] !== 47) return undefined;
-  const end = passLower(bytes, slash + 1);
+  const end = passBytes(bytes, slash + 1, LOWER_TOKEN);
   if (end === slash + 1) return undefined;
   const stop = passPlainParams(bytes, end);
   return stop > 0 && endsLine(bytes, stop)
     ? new ReadType(text.slice(from, end), text.slice(end, stop))
     : undefined;
-}
-
-/** Passes over characters of token that are not upper case. */
-function passLower(bytes: Uint8Array, from: number): number {
-  let i = from;
-  while (((CHARS[bytes[i] as number] as number) & TOKEN) !== 0 && !isUpper(bytes[i] as number)) i += 1;
-  return i;
-}
-
-function isUpper(byte: number): boolean {
-  return byte >= 65 && byte <= 90;
 }
 
 /** Reads `type/subtype *( ;param )`. */

@@ -1,6 +1,5 @@
 import { SipSyntaxError } from '../errors.ts';
-import { allOf, CHARS, HOST, IPV6, skipSpace, TOKEN } from './chars.ts';
-import { passToken } from './names.ts';
+import { allOf, HOST, IPV6, passClass, skipSpace, TOKEN } from './chars.ts';
 import { formatParams, type ParamsInit, paramIn, passParams, readParams } from './params.ts';
 import {
   endsLine,
@@ -192,7 +191,7 @@ function usual(bytes: Uint8Array, from: number, end: number): string | undefined
 function read(text: string, from: number): { readonly via: Via; readonly stop: number } {
   const end = text.length;
   const at = passProtocol(text, skipSpace(text, from, end), end);
-  let i = passToken(text, at, end);
+  let i = passClass(text, at, end, TOKEN);
   if (i === at) throw new SipSyntaxError('Via', 'no transport');
   const transport = upper(text.slice(at, i));
   const space = i;
@@ -201,15 +200,14 @@ function read(text: string, from: number): { readonly via: Via; readonly stop: n
   let host: string;
   if (text.charCodeAt(i) === 91) {
     const open = i + 1;
-    i = open;
-    while (i < end && ((CHARS[text.charCodeAt(i)] as number) & IPV6) !== 0) i += 1;
+    i = passClass(text, open, end, IPV6);
     if (i >= end || text.charCodeAt(i) !== 93 || !isIpv6(text, open, i))
       throw new SipSyntaxError('Via', 'an IPv6 address that is none');
     host = text.slice(open, i);
     i += 1;
   } else {
     const open = i;
-    while (i < end && ((CHARS[text.charCodeAt(i)] as number) & HOST) !== 0) i += 1;
+    i = passClass(text, open, end, HOST);
     if (i === open) throw new SipSyntaxError('Via', 'no host');
     host = text.slice(open, i);
   }
@@ -233,7 +231,7 @@ function passProtocol(text: string, from: number, end: number): number {
   let i = from;
   for (let part = 0; part < 2; part += 1) {
     const token = i;
-    i = passToken(text, i, end);
+    i = passClass(text, i, end, TOKEN);
     if (i === token) throw new SipSyntaxError('Via', 'no protocol');
     i = skipSpace(text, i, end);
     if (i >= end || text.charCodeAt(i) !== 47) throw new SipSyntaxError('Via', 'no / in the protocol');
