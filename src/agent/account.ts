@@ -138,6 +138,7 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
       accept: () => asking.accept(main.presentity.presenceWay(), credentials?.presence),
       server: () => (link.state.kind === 'up' ? sayTarget(link.state.target) : registrar),
       onDecided: () => deps.onChange(),
+      now: () => deps.clock.now(),
       after: stack.after,
     },
     { aor, configured: options.publish ?? 'auto', readBack: options.readBack ?? true },

@@ -168,7 +168,12 @@ export function createAgent(deps: AgentDeps, options: AgentOptions): Agent {
     for (const device of own.devices) {
       const identity = account.own.get(device.id) ?? account.main;
       if (identity !== account.main) register(identity);
-      const names = nameDevice(identity.publisher.aor, device.id, identity !== account.main);
+      const names = nameDevice(
+        identity.publisher.aor,
+        device.id,
+        identity !== account.main,
+        device.detail === 'lean',
+      );
       placed.set(device.id, { account, identity, device, names });
     }
   };
@@ -176,8 +181,13 @@ export function createAgent(deps: AgentDeps, options: AgentOptions): Agent {
   const show = (id: string, device: DeviceState | undefined): void => {
     const where = placed.get(id);
     if (!where || ended) return;
-    if (device) where.account.set(where.device, describe(clock, device, where.names));
-    else where.identity.publisher.remove(where.names.id);
+    try {
+      if (device) where.account.set(where.device, describe(clock, device, where.names));
+      else where.identity.publisher.remove(where.names.id);
+    } catch (error) {
+      // One device that cannot be told must not keep the others from being told.
+      log.error('device cannot be published', { device: id, cause: asError(error) });
+    }
   };
 
   const republish = (ids: readonly string[]): number => {

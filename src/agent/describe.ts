@@ -10,6 +10,8 @@ export interface Described {
   readonly deviceId: string;
   /** It is a presentity of its own, so its activity is the presentity's. */
   readonly own: boolean;
+  /** Only its state and note are told, whatever the document could hold. */
+  readonly lean: boolean;
 }
 
 /**
@@ -17,25 +19,29 @@ export interface Described {
  *
  * @param aor the AOR under which it is published
  */
-export function nameDevice(aor: string, device: string, own: boolean): Described {
-  return { id: tupleId(aor, device), deviceId: deviceUrn(aor, device), own };
+export function nameDevice(aor: string, device: string, own: boolean, lean = false): Described {
+  return { id: tupleId(aor, device), deviceId: deviceUrn(aor, device), own, lean };
 }
 
 /**
  * A device's state as a presence document says it. It has no contact: that would be the presentity's own address (S12),
  * which is the document's entity, and whoever watches has just used it. Time stamps are left out while the wall clock is not set. */
 export function describe(clock: Clock, state: DeviceState, names: Described): DevicePresence {
-  const { id, deviceId, own } = names;
-  const values = [...state.signals.values()].flatMap(describeSignal);
-  const wall = clock.wall();
-  return {
+  const { id, deviceId, own, lean } = names;
+  const seen: DevicePresence = {
     id,
-    deviceId,
-    name: state.name,
     note: state.note,
     ...(state.reach === 'reachable' && { basic: 'open' as const }),
     ...(state.reach === 'unreachable' && { basic: 'closed' as const }),
     ...(own && state.activity !== undefined && { activity: state.activity }),
+  };
+  if (lean) return seen;
+  const values = [...state.signals.values()].flatMap(describeSignal);
+  const wall = clock.wall();
+  return {
+    ...seen,
+    deviceId,
+    name: state.name,
     ...(wall !== undefined && { timestamp: wholeSecond(wall - (clock.now() - state.changedAt)) }),
     ...(values.length > 0 && { values }),
   };

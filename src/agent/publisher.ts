@@ -6,8 +6,9 @@ import {
   type PublicationState,
   type Way,
 } from 'tiny-sip';
-import { createPresenceDocument, type PresenceBody, type PresenceDocument } from '../presence/document.ts';
+import { createPresenceDocument, type PresenceDocument } from '../presence/document.ts';
 import type { Detail, DevicePresence } from '../presence/model.ts';
+import { PIDF_DIFF_TYPE, PIDF_TYPE } from '../presence/namespaces.ts';
 import { type Changes, createChanges, type Sent } from './changes.ts';
 import { readBack } from './read-back.ts';
 import { createSlot, type Slot, type SlotDeps } from './slot.ts';
@@ -83,6 +84,8 @@ const COVER = '+';
 export const COVER_SUFFIX = '.c';
 /** Seconds that a cover lives when it is lost sight of: no longer than most servers allow. */
 const COVER_EXPIRES = 60;
+/** A body that the server would not take is offered again after this many milliseconds: servers are mended too. */
+const UNSUITABLE_REST = 1_800_000;
 
 export function createPublisher(deps: SlotDeps, options: PublisherOptions): Publisher {
   const { aor, own } = options;
@@ -92,6 +95,8 @@ export function createPublisher(deps: SlotDeps, options: PublisherOptions): Publ
   let covering: PresenceDocument | undefined;
   let strategy: Strategy = 'full';
   let ended = false;
+  /** The server takes application/pidf+xml. */
+  let plain = true;
   /** RFC 3903 §4: one PUBLISH at a time for one Request-URI, whatever it is for. */
   const lane = createLane();
   const slots = new Map<string, Slot>();
@@ -126,7 +131,7 @@ export function createPublisher(deps: SlotDeps, options: PublisherOptions): Publ
 
   const changedState = (key: string, state: PublicationState): void => {
     options.onState(state);
-    if (state.kind === 'unsuitable') options.onUnsuitable(state);
+    if (state.kind === 'unsuitable') refusedBody(key, state);
     // RFC 5264 §4.3.2: 400 to a diff means that it does not fit what the server has; a whole document does.
     if (state.kind === 'refused' && state.cause.status === 400 && key === WHOLE && changes.wasDiff) {
       slots.get(WHOLE)?.anew();
@@ -134,13 +139,28 @@ export function createPublisher(deps: SlotDeps, options: PublisherOptions): Publ
     }
   };
 
+  const refusedBody = (key: string, what: Unsuitable): void => {
+    deps.stack.after(UNSUITABLE_REST, () => slots.get(key)?.changed());
+    // RFC 5264 §4.2 has it the other way round, but a server may know partial documents only.
+    if (
+      what.status === 415 &&
+      plain &&
+      what.contentType === PIDF_TYPE &&
+      what.accept.includes(PIDF_DIFF_TYPE)
+    ) {
+      plain = false;
+      slots.get(key)?.changed();
+    } else options.onUnsuitable(what);
+  };
+
   const wholeBody = (kind: BodyKind, force: boolean): PublicationBody | undefined => {
     const partial = strategy === 'diff' && kind === 'modify' && !force && options.mayDiff();
     if (kind === 'modify' && !force && !changes.any) return undefined;
     if (document.size === 0 && kind === 'initial') return undefined;
-    let body: PresenceBody | undefined = partial ? changes.difference() : undefined;
-    if (partial && !body && !changes.any) return undefined;
-    body ??= strategy === 'diff' ? document.pidfFull() : document.full();
+    const difference = partial ? changes.difference() : undefined;
+    if (partial && !difference && !changes.any) return undefined;
+    // Whole documents go as plain PIDF, which every server takes; a diff may follow on it all the same.
+    const body = difference?.kind === 'diff' ? difference : plain ? document.full() : document.pidfFull();
     return { contentType: body.contentType, content: body.content, token: changes.leave(body) };
   };
   const wholeAccepted = (token: unknown): void => {

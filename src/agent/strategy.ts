@@ -15,6 +15,8 @@ export interface StrategyDeps {
   /** A name of the server now at the other end; what is learnt is kept under it. */
   readonly server: () => string;
   readonly onDecided: (strategy: Strategy, why: string) => void;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
   /** Runs something once, later. Milliseconds. */
   readonly after: (ms: number, run: () => void) => { cancel(): void };
 }
@@ -48,6 +50,8 @@ const MOST_STRIKES = 2;
 /** How often reading back is tried when no answer comes, and how long the first wait is (then doubling), in ms. */
 const MOST_ASKED = 3;
 const ASK_AGAIN = 30_000;
+/** How long a server that was found not to compose is not asked again, in ms. */
+const PROBE_REST = 3_600_000;
 
 /**
  * A 2xx proves nothing: some servers answer 200 to a diff and then ruin the document for every watcher. So `auto` uses
@@ -72,6 +76,7 @@ export function createChooser(deps: StrategyDeps, options: StrategyOptions): Cho
   let round = 0;
   let told: string | undefined;
   let asked = 0;
+  let probedAt: number | undefined;
   let later: { cancel(): void } | undefined;
 
   const decide = (next: Strategy, reason: string): void => {
@@ -148,7 +153,13 @@ export function createChooser(deps: StrategyDeps, options: StrategyOptions): Cho
       why = 'what was published was not accepted yet';
       return;
     }
-    if (known === 'full') return decide('full', 'as this server was found to need');
+    // Looking again costs a cover, so a server that was found to need whole documents is not asked at every reconnect.
+    const rested = probedAt !== undefined && deps.now() - probedAt > PROBE_REST;
+    if (known === 'full' && !rested) {
+      probedAt ??= deps.now();
+      return decide('full', 'as this server was found to need');
+    }
+    probedAt = deps.now();
     await useSegments(shared, known === 'segments', over);
   };
 
@@ -190,8 +201,15 @@ export function createChooser(deps: StrategyDeps, options: StrategyOptions): Cho
       }
       if (!(await publisher.use('segments')) || over()) return;
     }
-    const verdict = await publisher.verify('devices');
+    let verdict = await publisher.verify('devices');
     if (over()) return;
+    if (known && verdict.kind === 'different') {
+      // It composed before. Behind a cover there is time to renew what it may have lost, and to look again.
+      await publisher.cover();
+      await publisher.refresh();
+      verdict = await publisher.verify('devices');
+      if (over()) return;
+    }
     if (verdict.kind === 'same' || verdict.kind === 'unsure') {
       decide('segments', known ? 'reads back as before' : 'every device reads back');
       await publisher.uncover();
@@ -303,12 +321,6 @@ export function createChooser(deps: StrategyDeps, options: StrategyOptions): Cho
             await publisher.uncover();
           })();
         }
-        return;
-      }
-      // 415 to plain PIDF: a server may want pidf-full from the start, and says so.
-      if (what.accept.includes(PIDF_DIFF_TYPE) && configured === 'auto') {
-        useForSingles('diff');
-        void shared?.use('diff');
       }
     },
     badDiff(publisher) {

@@ -215,3 +215,97 @@ test('a device alone needs no segments and no cover', async () => {
   assert.is(strategyOf(world), 'full');
   assert.is(world.server.done('PUBLISH').length, 1);
 });
+
+test('segments that the server lost while the flow was down are published anew, and segments stay', async () => {
+  const world = await begin({ script: { composing: 'clash' } });
+  const all = world.server.publications.get(GATEWAY);
+  const [lost] = all?.keys() ?? [];
+  if (lost !== undefined) all?.delete(lost);
+  world.network.cut({ host: '192.0.2.7', port: 5060 });
+  await world.clock.advance(20_000);
+  assert.is(strategyOf(world), 'segments');
+  assert.is(world.server.seen(GATEWAY).size, 3);
+});
+
+test('a server that was found not to compose is asked again after an hour, at a reconnect', async () => {
+  const world = await begin({ script: { composing: 'newest' } });
+  world.server.script.composing = 'all';
+  for (const [after, wanted] of [
+    [60_000, 'full'],
+    [3_700_000, 'segments'],
+  ] as const) {
+    await world.clock.advance(after);
+    world.network.cut({ host: '192.0.2.7', port: 5060 });
+    await world.clock.advance(20_000);
+    assert.is(strategyOf(world), wanted);
+    assert.is(world.server.seen(GATEWAY).size, 3);
+  }
+});
+
+test('400 to a diff: the same publication goes on with a whole document; two in a row end the diffs', async () => {
+  const world = await begin({ script: { lists: true, diffs: 'applied' } });
+  world.read('lamp', 'temp', 1);
+  await world.clock.advance(500);
+  assert.is(strategyOf(world), 'diff');
+  world.server.script.answer = (request) =>
+    request.method === 'PUBLISH' && /<pidf-diff/.test(request.text()) ? { status: 400 } : undefined;
+  for (const [value, wanted] of [
+    [2, 'diff'],
+    [3, 'full'],
+  ] as const) {
+    world.read('lamp', 'temp', value);
+    await world.clock.advance(1_000);
+    assert.is(world.sees('lamp')?.note, `${value} °C`);
+    assert.is(strategyOf(world), wanted);
+    assert.is(world.server.publications.get(GATEWAY)?.size, 1, 'the same publication');
+  }
+});
+
+test('S6: a server that knows partial documents only gets pidf-full', async () => {
+  const world = createWorld({ devices: three, script: { lists: true, diffs: 'applied' } });
+  world.server.script.answer = (request) =>
+    request.method === 'PUBLISH' && request.contentType?.essence === 'application/pidf+xml'
+      ? { status: 415, headers: { Accept: 'application/pidf-diff+xml' } }
+      : undefined;
+  await world.start();
+  await world.clock.advance(1_000);
+  assert.is(world.server.seen(GATEWAY).size, 3);
+  world.read('lamp', 'temp', 9);
+  await world.clock.advance(1_000);
+  assert.is(world.sees('lamp')?.note, '9 °C');
+  assert.is(strategyOf(world), 'diff');
+});
+
+test('S6: a server that takes no presence at all is named, and asked again after half an hour', async () => {
+  const world = createWorld({ devices: three });
+  world.server.script.answer = (request) =>
+    request.method === 'PUBLISH' ? { status: 415, headers: { Accept: 'application/sdp' } } : undefined;
+  await world.start();
+  await world.clock.advance(60_000);
+  const [view] = world.agent.status();
+  assert.is(view?.code, 'AGT_TYPE_REFUSED');
+  assert.is(view?.state, 'degraded');
+  const tries = world.server.done('PUBLISH').length;
+  assert.ok(tries <= 3, `${tries} tries in a minute`);
+  world.server.script.answer = undefined;
+  await world.clock.advance(1_800_000);
+  assert.is(world.server.seen(GATEWAY).size, 3);
+  assert.is(world.agent.status()[0]?.state, 'ok');
+});
+
+test('a lean device among full ones tells its state and note only', async () => {
+  const world = await begin({
+    account: {
+      detail: 'full',
+      publish: 'full',
+      devices: [{ id: 'freezer' }, { id: 'lamp', detail: 'lean' }],
+    },
+  });
+  world.read('freezer', 'temp', 1);
+  world.read('lamp', 'temp', 2);
+  await world.clock.advance(1_000);
+  assert.equal(world.sees('freezer')?.values, [{ n: 'temp', u: 'Cel', v: 1 }]);
+  assert.ok(world.sees('freezer')?.timestamp);
+  assert.is(world.sees('lamp')?.note, '2 °C');
+  assert.is(world.sees('lamp')?.values, undefined);
+});
