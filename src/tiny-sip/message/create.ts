@@ -45,16 +45,13 @@ export function createResponse(request: SipRequest, status: number, init: Respon
   const reason = init.reason ?? reasonOf(status);
   refuseBreaks('reason', reason);
   const lines = emptyLines();
-  for (const line of from.headerLines.lines(VIA, '')) lines.push(VIA, line);
+  for (const line of from.headerLines.known(VIA)) lines.push(VIA, line);
   copyLine(from, lines, FROM);
-  const at = from.headerLines.findId(TO, 0);
-  if (at >= 0) {
-    const to = from.headerLines.lineAt(at);
-    lines.push(TO, init.toTag === undefined ? to : tagged(request, to, init.toTag));
-  }
+  const to = from.headerLines.first(TO);
+  if (to !== undefined) lines.push(TO, init.toTag === undefined ? to : tagged(request, to, init.toTag));
   copyLine(from, lines, CALL_ID);
   copyLine(from, lines, CSEQ);
-  if (status === 100) copyLine(from, lines, TIMESTAMP);
+  if (status === 100) for (const line of from.headerLines.known(TIMESTAMP)) lines.push(TIMESTAMP, line);
   const message = new Message('', status, toWire(reason), lines, true);
   setAll(message.headerLines, init.headers ?? {});
   hold(message, init.body);
@@ -62,8 +59,8 @@ export function createResponse(request: SipRequest, status: number, init: Respon
 }
 
 function copyLine(from: Message, to: HeaderLines, id: number): void {
-  const at = from.headerLines.findId(id, 0);
-  if (at >= 0) to.push(id, from.headerLines.lineAt(at));
+  const line = from.headerLines.first(id);
+  if (line !== undefined) to.push(id, line);
 }
 
 function tagged(request: SipRequest, line: string, tag: string): string {

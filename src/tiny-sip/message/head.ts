@@ -112,7 +112,7 @@ export function readHead(text: string, bytes: Uint8Array, limits: Limits): Head 
 /** Several Content-Length lines are borne as long as they say the same number; -1 when they do not. */
 function carefulLength(lines: HeaderLines): number {
   let declared = -1;
-  for (const value of lines.lines(CONTENT_LENGTH, '')) {
+  for (const value of lines.known(CONTENT_LENGTH)) {
     const number = readNumber(value, 0, value.length, HUGE - 1);
     if (number < 0 || (declared >= 0 && number !== declared)) return -1;
     declared = number;

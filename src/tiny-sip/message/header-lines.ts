@@ -121,6 +121,13 @@ export class HeaderLines {
     return plain(head.slice(start, trimEnd(head, start, end)));
   }
 
+  /** All values of a known header, line by line. */
+  known(id: number): string[] {
+    if (this.head === '' || id >= HOT || (this.again & (1 << id)) !== 0) return this.lines(id, '');
+    const only = this.first(id);
+    return only === undefined ? [] : [only];
+  }
+
   lines(id: number, name: string): string[] {
     const found: string[] = [];
     for (let at = this.find(id, name, 0); at >= 0; at = this.find(id, name, at + 1))
@@ -208,14 +215,15 @@ export class HeaderLines {
   }
 
   set(id: number, name: string, value: HeaderValue): void {
-    const texts = toLines(name, value);
+    const texts = toLines(id, name, value);
+    this.toLists();
     const first = this.find(id, name, 0);
-    this.drop(id, name);
+    if (first >= 0) this.drop(id, name);
     this.insert(first < 0 ? this.ids.length : first, id, name, texts);
   }
 
   add(id: number, name: string, value: HeaderValue): void {
-    const texts = toLines(name, value);
+    const texts = toLines(id, name, value);
     this.toLists();
     let last = -1;
     for (let at = this.find(id, name, 0); at >= 0; at = this.find(id, name, at + 1)) last = at;
@@ -223,7 +231,7 @@ export class HeaderLines {
   }
 
   prepend(id: number, name: string, value: HeaderValue): void {
-    const texts = toLines(name, value);
+    const texts = toLines(id, name, value);
     this.toLists();
     this.insert(Math.max(0, this.find(id, name, 0)), id, name, texts);
   }
@@ -242,7 +250,15 @@ export class HeaderLines {
 
   private insert(at: number, id: number, name: string, texts: readonly string[]): void {
     const spelt = id === 0 ? name : (LONG[id] as string);
-    const lines = isWords(id) && texts.length > 1 ? [texts.join(', ')] : texts;
+    const lines = texts.length > 1 && isWords(id) ? [texts.join(', ')] : texts;
+    if (at === this.ids.length) {
+      for (const line of lines) {
+        this.ids.push(id);
+        this.names.push(spelt);
+        this.values.push(line);
+      }
+      return;
+    }
     for (const [i, line] of lines.entries()) {
       this.ids.splice(at + i, 0, id);
       this.names.splice(at + i, 0, spelt);
@@ -301,12 +317,16 @@ function plain(value: string): string {
   return value.includes('\r') ? value.replaceAll('\r', ' ').trim() : value;
 }
 
-function toLines(name: string, value: HeaderValue): string[] {
-  if (!allOf(TOKEN, name)) throw new SipSyntaxError('header name', `"${name}" is no token`);
+/** What most values are: visible ASCII that neither begins nor ends with a blank. One test, and nothing is to be done. */
+const CLEAN = /^[!-~](?:[ -~]*[!-~])?$/;
+
+function toLines(id: number, name: string, value: HeaderValue): string[] {
+  if (id === 0 && !allOf(TOKEN, name)) throw new SipSyntaxError('header name', `"${name}" is no token`);
   return typeof value === 'object' ? value.map((one) => toLine(name, one)) : [toLine(name, String(value))];
 }
 
 function toLine(name: string, value: string): string {
+  if (CLEAN.test(value)) return value;
   refuseBreaks(name, value);
   const start = skipSpace(value, 0, value.length);
   return toWire(value.slice(start, trimEnd(value, start, value.length)));
@@ -314,7 +334,8 @@ function toLine(name: string, value: string): string {
 
 /** Sets several headers at once; those that are undefined are left out. */
 export function setAll(lines: HeaderLines, headers: Readonly<Record<string, HeaderValue | undefined>>): void {
-  for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined) lines.set(idOf(name), name, value);
+  for (const name in headers) {
+    const value = headers[name];
+    if (value !== undefined && Object.hasOwn(headers, name)) lines.set(idOf(name), name, value);
   }
 }

@@ -193,7 +193,14 @@ export function identify(text: string, from: number, end: number): number {
   return 0;
 }
 
-/** The number of a name given by a caller. */
+/** Long and one-letter names as they are written mostly. */
+const SPELLINGS: ReadonlyMap<string, number> = new Map(
+  ENTRIES.flatMap(([name, , compact], id) =>
+    [name, name.toLowerCase(), ...(compact === undefined ? [] : [compact])].map((one) => [one, id] as const),
+  ),
+);
+
+/** The number of a name given by a caller; 0 when it is not known, and when it is no name at all. */
 export function idOf(name: string): number {
-  return name.length === 0 ? 0 : identify(name, 0, name.length);
+  return SPELLINGS.get(name) ?? (name.length === 0 ? 0 : identify(name, 0, name.length));
 }

@@ -267,7 +267,7 @@ export class Message {
   get vias(): readonly Via[] {
     if (this.keptVias === undefined) {
       const found: Via[] = [];
-      for (const line of this.headerLines.lines(VIA, '')) readVias(line, found);
+      for (const line of this.headerLines.known(VIA)) readVias(line, found);
       this.keptVias = found;
     }
     return this.keptVias;
@@ -378,14 +378,14 @@ export class Message {
 
   private carefulContacts(): readonly NameAddr[] | '*' {
     if (this.headerLines.first(CONTACT) === undefined) return NO_ADDRESSES;
-    const lines = this.headerLines.lines(CONTACT, '');
+    const lines = this.headerLines.known(CONTACT);
     return lines.length === 1 && lines[0] === '*' ? '*' : this.addresses(CONTACT, 'Contact');
   }
 
   /** All addresses of a header, of all its lines. */
   private addresses(id: number, what: string): readonly NameAddr[] {
     const found: NameAddr[] = [];
-    for (const line of this.headerLines.lines(id, '')) readAddresses(line, what, found);
+    for (const line of this.headerLines.known(id)) readAddresses(line, what, found);
     return found;
   }
 }

@@ -54,18 +54,16 @@ export function refuseBreaks(what: string, value: string): void {
     throw new SipSyntaxError(what, 'CR, LF and NUL may not be written');
 }
 
+/** Patterns, which are compiled even where loops are not. */
+const NOT_ASCII = /[\x80-\uffff]/;
+const NOT_BYTES = /[\u0100-\uffff]/;
+
 function isAscii(text: string): boolean {
-  for (let i = 0; i < text.length; i += 1) {
-    if (text.charCodeAt(i) > 127) return false;
-  }
-  return true;
+  return !NOT_ASCII.test(text);
 }
 
 function isBytes(text: string): boolean {
-  for (let i = 0; i < text.length; i += 1) {
-    if (text.charCodeAt(i) > 255) return false;
-  }
-  return true;
+  return !NOT_BYTES.test(text);
 }
 
 function isUtf8(bytes: Buffer): boolean {
