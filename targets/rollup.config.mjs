@@ -24,6 +24,8 @@ export default {
     // CommonJS: Node's loader for ES modules costs 2.3 MiB of resident memory that a gateway has better uses for.
     format: 'cjs',
     exports: 'named',
+    // Node's own modules too: one `import()` at run time brings that loader in after all.
+    dynamicImportInCjs: false,
     entryFileNames: '[name].cjs',
     // The demo has a name of its own, since packages leave it out.
     chunkFileNames: ({ moduleIds }) =>
