@@ -2,7 +2,7 @@ import { formatProblem, plainProblem } from '../config/problem.ts';
 import { loadApart } from './apart.ts';
 import { parseLevel } from './levels.ts';
 import { serve } from './serve.ts';
-import { collectAfterStart } from './tidy.ts';
+import { keepTidy } from './tidy.ts';
 import { defineVerb } from './verb.ts';
 
 export const run = defineVerb({
@@ -38,7 +38,7 @@ export const run = defineVerb({
     const daemon = createDaemon({ clock, random, log, files, version }, config);
     return serve(surroundings, daemon, abort, log, () => {
       log.info('running', { version, config: file });
-      collectAfterStart(clock);
+      keepTidy(clock);
     });
   },
 });
