@@ -302,6 +302,8 @@ test('the quick readers and the careful ones say the same', () => {
       const quick = read(head((value) => value));
       assert.equal(read(head((value) => `\r\n ${value}`)), quick, 'folded');
       assert.equal(read(head((value) => `${value} \t `)), quick, 'with blanks behind');
+      const longer = read(head((value) => `${value} more`));
+      assert.equal(read(head((value) => `${value}\r\n\tmore`)), longer, 'with more on the next line');
       const lists = parseMessage(
         Buffer.from(
           head((value) => value),

@@ -8,6 +8,7 @@ import {
 import { formatDate, parseDate } from '../../../src/tiny-sip/message/date.ts';
 import { formatNameAddr, parseNameAddr, parseNameAddrs } from '../../../src/tiny-sip/message/name-addr.ts';
 import { parseParamValue, splitList } from '../../../src/tiny-sip/message/params.ts';
+import { parseMessage } from '../../../src/tiny-sip/message/parse.ts';
 import { detach, fromWire, quote, toWire, unquote } from '../../../src/tiny-sip/message/text.ts';
 import { parseContentType } from '../../../src/tiny-sip/message/values.ts';
 import { formatVia, parseVia } from '../../../src/tiny-sip/message/via.ts';
@@ -132,6 +133,56 @@ test('Via, read and written', () => {
     'SIP/2.0/UDP [::1]:5060;branch=z9hG4bK1;rport',
   );
   assert.throws(() => parseVia('SIP/2.0/UDP a, SIP/2.0/UDP b'));
+});
+
+test('ports, in a Via and in a URI, whichever reader meets them', () => {
+  for (const [digits, port] of [
+    ['0', 0],
+    ['5060', 5060],
+    ['59999', 59_999],
+    ['60000', 60_000],
+    ['65535', 65_535],
+    ['00005060', 5060],
+    ['65536', -1],
+    ['99999', -1],
+    ['123456', -1],
+    ['9999999999', -1],
+    ['', -1],
+    ['x', -1],
+  ] as const) {
+    for (const end of ['', ' ']) {
+      const result = parseMessage(
+        Buffer.from(
+          `OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a:${digits};branch=z9hG4bK1${end}\r\nFrom: <sip:a@b:${digits}>;tag=1${end}\r\n\r\n`,
+        ),
+      );
+      if (!result.ok) throw new Error(result.code);
+      const { message } = result;
+      if (port < 0) {
+        assert.throws(() => message.topVia, /port/, digits);
+        assert.throws(() => message.from, undefined, digits);
+      } else {
+        assert.is(message.topVia?.port, port, digits);
+        assert.is(message.from?.uri, `sip:a@b:${digits}`);
+      }
+    }
+  }
+});
+
+test('the first branch and the first tag count, whichever reader meets them', () => {
+  for (const end of ['', ' ']) {
+    const result = parseMessage(
+      Buffer.from(
+        `OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=1;branch=2;BRANCH=3${end}\r\nFrom: <sip:a@b>;tag=1;tag=2${end}\r\nTo: <sip:a@b>;x;TAG=3;tag=4${end}\r\n\r\n`,
+      ),
+    );
+    if (!result.ok) throw new Error(result.code);
+    assert.is(result.message.topVia?.branch, '1');
+    assert.is(result.message.topVia?.param('branch'), '1');
+    assert.is(result.message.fromTag, '1');
+    assert.is(result.message.from?.params.get('tag'), '1');
+    assert.is(result.message.toTag, '3');
+  }
 });
 
 test('Content-Type and values with parameters', () => {
