@@ -122,6 +122,10 @@ test('setting keeps the place; what was decoded before is forgotten', () => {
   const before = [...request.headerNames()];
   request.set('From', '"Other" <sip:o@o>;tag=2');
   assert.is(request.from?.display, 'Other');
+  assert.is(request.lines('f').length, 1);
+  request.add('X', ['1', '2']).set('x', '3');
+  assert.equal(request.lines('X'), ['3']);
+  request.remove('X');
   assert.equal([...request.headerNames()], before);
 });
 
@@ -201,6 +205,15 @@ test('a request that cannot be read is answered all the same', () => {
     'To: "<sip:gateway7@example.com>\r\n',
     'no tag is hung on what is no address',
   );
+});
+
+test('a To tag that is no token, found by fuzzing: the answer carries it back and nothing throws', () => {
+  const request = parse(
+    PUBLISH.replace('To: <sip:gateway7@example.com>', 'To: <sip:gateway7@example.com>;tag=x:y'),
+  );
+  const response = createResponse(request, 481, { toTag: 'x:y' });
+  assert.is(response.get('To'), '<sip:gateway7@example.com>;tag=x:y');
+  assert.throws(() => createResponse(parse(PUBLISH), 481, { toTag: 'x:y' }), isSyntax);
 });
 
 test('statuses that are none are refused; unknown ones get the phrase of their class', () => {

@@ -178,6 +178,11 @@ test('the first branch and the first tag count, whichever reader meets them', ()
     );
     if (!result.ok) throw new Error(result.code);
     assert.is(result.message.topVia?.branch, '1');
+    assert.is(parseVia('SIP/2.0/UDP a;branch=1;branch=2').branch, '1');
+    const twice = parseMessage(
+      Buffer.from(`A b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=1;branch=2${end}\r\n\r\n`),
+    );
+    assert.is(twice.ok && twice.message.topVia?.branch, '1');
     assert.is(result.message.topVia?.param('branch'), '1');
     assert.is(result.message.fromTag, '1');
     assert.is(result.message.from?.params.get('tag'), '1');

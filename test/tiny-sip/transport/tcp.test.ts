@@ -1,6 +1,6 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import * as assert from 'uvu/assert';
-import { createTcpTransport } from '../../../src/tiny-sip/transport/tcp.ts';
+import { createTcpTransport, type Net } from '../../../src/tiny-sip/transport/tcp.ts';
 import type { Address, Transport } from '../../../src/tiny-sip/transport/transport.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 import { createFakeRandom } from '../../support/fake-random.ts';
@@ -350,6 +350,64 @@ test('S7: closing inside each callback harms nothing', async () => {
   await eventually(closed, 'the close');
   assert.is(seen.messages.length, 1, 'after it was closed a flow gives nothing');
   assert.is(seen.closes.length, 1);
+});
+
+test('S7: the n-th write of a connection fails: that send rejects, the flow closes, nothing throws', async () => {
+  for (const fatal of [1, 2, 3]) {
+    let writes = 0;
+    const net: Net = {
+      createServer,
+      connect: (options) => {
+        const socket = connect(options);
+        const write = socket.write.bind(socket);
+        socket.write = ((bytes: Buffer, done?: (error?: Error | null) => void) => {
+          writes += 1;
+          if (writes !== fatal) return write(bytes, done);
+          done?.(new Error('broken'));
+          socket.destroy(new Error('broken'));
+          return false;
+        }) as Socket['write'];
+        return socket;
+      },
+    };
+    const clock = createFakeClock();
+    const deps = { clock, log: silent, random: createFakeRandom(), net };
+    const transport = createTcpTransport(deps, { listen: false });
+    running.push(transport);
+    const seen = createRecorder();
+    await transport.start(seen);
+    const { at } = await listen((socket) => socket.resume());
+    const flow = transport.connect(at);
+    await flow.ready();
+    for (let n = 1; n < fatal; n += 1) await flow.send(message(String(n)));
+    await rejects(flow.send(message('fatal')), 'SIP_FLOW_CLOSED');
+    await seen.until(() => seen.closes.length === 1);
+    assert.is(flow.state, 'closed');
+    assert.is(transport.counts().flows, 0);
+    assert.is(clock.pending(), 0);
+  }
+});
+
+test('S24: a watcher behind its own connection is reached over it for as long as it is kept alive', async () => {
+  const { transport, clock } = create({ idle: 60_000 });
+  const seen = createRecorder();
+  await transport.start(seen);
+  const { socket, heard } = await dial(transport);
+  socket.write(message('subscribe'));
+  await seen.until(() => seen.messages.length === 1);
+  const flow = seen.messages[0]?.flow;
+  flow?.keepAlive({ interval: 30_000 });
+  socket.on('data', (chunk) => {
+    if (chunk.toString().startsWith('\r\n')) socket.write('\r\n');
+  });
+  for (let n = 0; n < 20; n += 1) {
+    await clock.advance(30_000);
+    await eventually(() => true);
+  }
+  assert.is(flow?.state, 'open', 'ten minutes later');
+  assert.is(transport.connect(flow?.remote ?? { host: '', port: 0 }), flow, 'and used, not opened anew');
+  await flow?.send(message('notify'));
+  await eventually(() => heard().includes('Call-ID: notify'), 'the notification');
 });
 
 test('closing lets go out what was sent before', async () => {
