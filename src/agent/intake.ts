@@ -114,7 +114,7 @@ export function createIntake(deps: IntakeDeps): Intake {
         parsed.kind === 'malformed'
           ? commandErrors.MALFORMED({ why: parsed.why })
           : commandErrors.NOT_A_COMMAND({ word: parsed.word });
-      const polite = parsed.kind === 'malformed' || courtesy.may(key);
+      const polite = parsed.kind === 'malformed' ? courtesy.mayCorrect(key) : courtesy.may(key);
       const hint = parsed.kind === 'talk' && parsed.meant ? `Did you mean "${parsed.meant}"? ` : '';
       const text = `${error.message}. ${hint}${error.remedy}`;
       if (polite) answer(text);
@@ -127,6 +127,9 @@ export function createIntake(deps: IntakeDeps): Intake {
       });
     }
 
+    // Elsewhere an Expires that cannot be read means an hour; when a command ends is not to be guessed.
+    if (request.has('Expires') && !/^\d{1,10}$/.test(request.get('Expires') ?? ''))
+      return incoming.respond(400, { reason: 'Malformed Expires', headers });
     const taken = guard.claim(key, {
       callId: request.callId ?? '',
       cseq: request.cseq?.number ?? 0,

@@ -41,8 +41,10 @@ export const MESSAGE_BYTES = 1_300;
 const STACK_BYTES = 220;
 /** Digest credentials of SHA-256 with a long nonce, where none are known yet. */
 const DIGEST_BYTES = 420;
-/** No page is smaller: with routes longer than the bound there would be no answer at all. */
-const LEAST = 160;
+/** No page is smaller. Where routes and names leave less room than that, there is no answer at all. */
+const LEAST = 80;
+/** In-Reply-To is left out for a longer one. */
+const LONGEST_CALL_ID = 256;
 /** Pages that may wait for one peer, and peers that may wait. */
 const PAGES_PER_PEER = 24;
 const PEERS = 128;
@@ -63,7 +65,9 @@ export function createReplies(
   let stopped = false;
 
   const build = ({ reply, text }: Page): SipRequest => {
-    const { from, to, inReplyTo } = reply;
+    const { from, to } = reply;
+    // The sender chose it, and may have chosen it longer than an answer may be.
+    const inReplyTo = reply.inReplyTo.length > LONGEST_CALL_ID ? undefined : reply.inReplyTo;
     return createRequest({
       method: 'MESSAGE',
       uri: to,
@@ -85,7 +89,7 @@ export function createReplies(
     const known = bare.has('Authorization') || bare.has('Proxy-Authorization');
     const credentials = reply.from.credentials && !known ? DIGEST_BYTES : 0;
     const head = serialise(bare, { compact: options.compact }).length + STACK_BYTES + credentials;
-    return Math.max(LEAST, MESSAGE_BYTES - head);
+    return MESSAGE_BYTES - head;
   };
 
   const deliver = async (page: Page): Promise<boolean> => {
@@ -118,7 +122,13 @@ export function createReplies(
 
   return {
     send(reply) {
-      const pages = paginate(unlikeCommand(reply.text), { bytes: room(reply) });
+      const bytes = room(reply);
+      if (bytes < LEAST) {
+        counts.dropped += 1;
+        log.warn('no answer: its headers leave no room for text', { to: reply.to });
+        return;
+      }
+      const pages = paginate(unlikeCommand(reply.text), { bytes });
       const queue = queues.get(reply.to) ?? [];
       if (
         stopped ||

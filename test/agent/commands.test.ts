@@ -339,6 +339,32 @@ test('answers are paged: no MESSAGE has more than 1300 bytes, and one at a time 
   assert.is(most, 1);
 });
 
+test('a question with a Call-ID of a thousand bytes does not make the answer longer than 1300', async () => {
+  const world = await begin();
+  let largest = 0;
+  world.server.stack.onTrace((direction, _flow, message, bytes) => {
+    if (direction === 'in' && message.kind === 'request' && message.method === 'MESSAGE')
+      largest = Math.max(largest, bytes.length);
+  });
+  const { answers } = await say(world, 'status', { headers: { 'Call-ID': 'c'.repeat(1_300) } });
+  assert.match(answers[0] ?? '', /freezer/);
+  assert.ok(largest > 0 && largest <= 1300, `${largest} bytes`);
+});
+
+test('a message whose Expires cannot be read is refused and not executed', async () => {
+  const world = await begin();
+  const { status } = await say(world, 'set lamp on', { headers: { Expires: 'soon' } });
+  assert.is(status, 400);
+  assert.equal(world.plant.writes, []);
+});
+
+test('another machine that begins every text with a verb is not answered for ever', async () => {
+  const world = await begin();
+  let answers = 0;
+  for (let n = 0; n < 50; n += 1) answers += (await say(world, 'help is on the way')).answers.length;
+  assert.is(answers, 3);
+});
+
 test('a peer that is gone does not fill the memory', async () => {
   const world = await begin();
   world.server.script.answer = (request) => (request.method === 'MESSAGE' ? 'silence' : undefined);

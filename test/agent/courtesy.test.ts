@@ -43,3 +43,13 @@ test('strangers do not fill the memory, and do not push out the last ones', () =
   for (let n = 0; n < 10_000; n += 1) assert.ok(courtesy.may(`s${n}`));
   assert.not(courtesy.may('s9999'));
 });
+
+test('mistyped commands are answered a few times a minute: a machine whose every text begins with a verb is not', async () => {
+  const clock = createFakeClock();
+  const courtesy = createCourtesy(clock);
+  const answered = Array.from({ length: 10 }, () => courtesy.mayCorrect('a')).filter(Boolean).length;
+  assert.is(answered, 3);
+  assert.ok(courtesy.may('a'), 'talk is counted apart');
+  await clock.advance(60_000);
+  assert.ok(courtesy.mayCorrect('a'));
+});
