@@ -67,7 +67,8 @@ export const defaultLimits: EdgeLimits = {
   publications: 20_000,
   publicationsPerAor: 160,
   bodyBytes: 65_536,
-  documentBytes: 32 * 1024 * 1024,
+  // As trees they take some 25 times as much memory.
+  documentBytes: 8 * 1024 * 1024,
   subscriptions: 10_000,
   subscriptionsPerWatcher: 1_000,
   subscriptionsPerAor: 1_000,
