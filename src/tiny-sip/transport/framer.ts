@@ -23,6 +23,8 @@ export interface Framer {
   push(chunk: Buffer): void;
   /** Whether the beginning of a message waits for its rest. */
   readonly partial: boolean;
+  /** Bytes of memory that this takes. */
+  readonly held: number;
   /** Takes no more, whatever is pushed. */
   stop(): void;
 }
@@ -43,7 +45,7 @@ class StreamFramer implements Framer {
   declare private readonly sink: FrameSink;
   declare private readonly limits: Limits;
   /** The beginning of a message whose rest has not come: the first `used` bytes. */
-  declare private held: Buffer | undefined;
+  declare private buffer: Buffer | undefined;
   declare private used: number;
   /** Bytes of the beginning in which no end of a head is. */
   declare private searched: number;
@@ -54,7 +56,7 @@ class StreamFramer implements Framer {
   constructor(sink: FrameSink, limits: Limits) {
     this.sink = sink;
     this.limits = limits;
-    this.held = undefined;
+    this.buffer = undefined;
     this.used = 0;
     this.searched = 0;
     this.head = undefined;
@@ -65,9 +67,13 @@ class StreamFramer implements Framer {
     return this.used > 0;
   }
 
+  get held(): number {
+    return this.buffer?.length ?? 0;
+  }
+
   stop(): void {
     this.stopped = true;
-    this.held = undefined;
+    this.buffer = undefined;
     this.used = 0;
     this.head = undefined;
   }
@@ -75,27 +81,27 @@ class StreamFramer implements Framer {
   push(chunk: Buffer): void {
     if (this.stopped) return;
     let data = chunk;
-    if (this.held !== undefined) {
+    if (this.buffer !== undefined) {
       this.hold(chunk);
-      data = this.held.subarray(0, this.used);
+      data = this.buffer.subarray(0, this.used);
     }
     const consumed = this.cut(data);
     if (this.stopped) return;
-    if (consumed === 0 && this.held !== undefined) return;
+    if (consumed === 0 && this.buffer !== undefined) return;
     // Messages that were handed out lie in the old buffer; the rest moves to one of its own.
-    this.held = undefined;
+    this.buffer = undefined;
     this.used = 0;
     if (consumed < data.length) this.hold(data.subarray(consumed));
   }
 
   private hold(bytes: Buffer): void {
     const size = this.used + bytes.length;
-    if (this.held === undefined || this.held.length < size) {
+    if (this.buffer === undefined || this.buffer.length < size) {
       const larger = Buffer.allocUnsafeSlow(Math.max(FIRST_HOLD, size, this.used * 2));
-      this.held?.copy(larger, 0, 0, this.used);
-      this.held = larger;
+      this.buffer?.copy(larger, 0, 0, this.used);
+      this.buffer = larger;
     }
-    bytes.copy(this.held, this.used);
+    bytes.copy(this.buffer, this.used);
     this.used = size;
   }
 

@@ -35,6 +35,8 @@ export interface StreamRoom {
   broken(flow: StreamFlow, why: string): void;
   closed(flow: StreamFlow, cause: Error | undefined): void;
   sent(bytes: number): void;
+  /** The memory of unfinished messages grew by so many bytes, or shrank. */
+  holds(bytes: number): void;
 }
 
 /** One connection. A class, since a stack may hold ten thousand of them. */
@@ -54,6 +56,8 @@ export class StreamFlow implements Flow, FrameSink {
   private waiting: { resolve: () => void; reject: (cause: Error) => void }[] = [];
   /** When bytes last went either way. */
   private active: number;
+  /** Bytes of memory that an unfinished message takes. */
+  held = 0;
   /** When the first byte of an unfinished message came. */
   private begun: number | undefined;
   private idleTimer: Timer | undefined;
@@ -180,12 +184,19 @@ export class StreamFlow implements Flow, FrameSink {
     const now = this.room.clock.now();
     this.active = now;
     this.framer.push(chunk);
+    this.hold(this.framer.held);
     if (!this.framer.partial) {
       this.begun = undefined;
       return;
     }
     this.begun ??= now;
     this.messageTimer ??= this.room.wheel.after(this.room.messageTimeout, () => this.checkMessage());
+  }
+
+  private hold(bytes: number): void {
+    const more = bytes - this.held;
+    this.held = bytes;
+    if (more !== 0) this.room.holds(more);
   }
 
   /** RFC 4475 §3.1.2.2: when the rest of a message does not come in a reasonable time, the connection is closed. */
@@ -243,6 +254,7 @@ export class StreamFlow implements Flow, FrameSink {
     const connecting = this.state === 'connecting';
     this.state = 'closed';
     this.framer.stop();
+    this.hold(0);
     for (const timer of [this.idleTimer, this.messageTimer, this.pingTimer, this.pongTimer]) timer?.cancel();
     const why = cause ?? this.cause;
     this.cause = why ?? (connecting ? this.gone() : undefined);

@@ -21,6 +21,8 @@ export interface StreamOptions {
   readonly connectTimeout?: number | undefined;
   /** Bytes that may wait for a slow reader. */
   readonly queueBytes?: number | undefined;
+  /** Bytes that the unfinished messages of all connections may take; beyond it the largest goes, with its connection. */
+  readonly unfinishedBytes?: number | undefined;
 }
 
 export const streamDefaults = {
@@ -29,6 +31,7 @@ export const streamDefaults = {
   messageTimeout: 32_000,
   connectTimeout: 10_000,
   queueBytes: 262_144,
+  unfinishedBytes: 16_777_216,
 } as const;
 
 export interface StreamDeps {
@@ -54,7 +57,18 @@ export function createStreamTransport(
   const { clock, log, random } = deps;
   const most = options.maxConnections ?? streamDefaults.maxConnections;
   const flows = new Map<string, StreamFlow>();
-  const counts = { accepted: 0, connected: 0, refused: 0, broken: 0, messages: 0, received: 0, sent: 0 };
+  const counts = {
+    accepted: 0,
+    connected: 0,
+    refused: 0,
+    broken: 0,
+    crowded: 0,
+    messages: 0,
+    received: 0,
+    sent: 0,
+  };
+  const mostUnfinished = options.unfinishedBytes ?? streamDefaults.unfinishedBytes;
+  let unfinished = 0;
   let receiver: Receiver | undefined;
   let server: { local: Address; close(): Promise<void> } | undefined;
   let nextId = 1;
@@ -89,6 +103,17 @@ export function createStreamTransport(
     },
     sent(bytes) {
       counts.sent += bytes;
+    },
+    holds(bytes) {
+      unfinished += bytes;
+      if (bytes < 0 || unfinished <= mostUnfinished) return;
+      // Anybody who can connect can begin messages without end. Whoever holds the most is no ordinary peer.
+      let largest: StreamFlow | undefined;
+      for (const flow of flows.values()) if (flow.held > (largest?.held ?? 0)) largest = flow;
+      if (!largest) return;
+      counts.crowded += 1;
+      const why = 'too much of unfinished messages waits';
+      largest.close(new SipError('FRAMING_LOST', { remote: showAddress(largest.remote), why }));
     },
   };
 
@@ -134,6 +159,6 @@ export function createStreamTransport(
       server = undefined;
       receiver = undefined;
     },
-    counts: () => ({ ...counts, flows: flows.size, timers: room.wheel.size }),
+    counts: () => ({ ...counts, unfinished, flows: flows.size, timers: room.wheel.size }),
   };
 }

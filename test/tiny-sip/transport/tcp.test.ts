@@ -268,6 +268,25 @@ test('a message that trickles in for ever is not waited for', async () => {
   assert.is((seen.closes[0]?.cause as { code?: string } | undefined)?.code, 'SIP_FRAMING_LOST');
 });
 
+test('S42: what the unfinished messages of all connections take is bounded: the largest goes, the others go on', async () => {
+  const { transport } = create({ unfinishedBytes: 1_000_000 });
+  const seen = createRecorder();
+  await transport.start(seen);
+  const honest = await dial(transport);
+  const whole = message('honest', 'x'.repeat(2_000));
+  honest.socket.write(whole.subarray(0, 1_500));
+  const greedy = await Promise.all([0, 1, 2, 3].map(() => dial(transport)));
+  const head = message('greedy', 'x'.repeat(900_000)).subarray(0, 600_000);
+  for (const { socket } of greedy) socket.write(head);
+  await eventually(() => greedy.filter(({ closed }) => closed()).length >= 3, 'the close of all but one');
+  assert.ok((transport.counts().unfinished ?? 0) <= 1_000_000);
+  assert.is(honest.closed(), false);
+  honest.socket.write(whole.subarray(1_500));
+  await eventually(() => seen.messages.length === 1, 'the message of the other');
+  for (const { socket } of greedy) socket.destroy();
+  await eventually(() => transport.counts().unfinished === 0, 'nothing held at rest');
+});
+
 test('a slow reader: the queue is bounded and says so, what fits arrives', async () => {
   const { transport } = create({ listen: false, queueBytes: 100_000 });
   await transport.start(createRecorder());
