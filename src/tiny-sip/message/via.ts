@@ -164,15 +164,14 @@ export function quickVia(bytes: Uint8Array, text: string, at: number): Via | und
     const name = i + 1;
     i = passBytes(bytes, name, TOKEN);
     if (i === name) return undefined;
+    const named = i - name === 6 && branch === undefined && ((bytes[name] as number) | 32) === 98;
+    // The first branch counts; one in another spelling, or without a value, is left to the careful reader.
+    if (named && (bytes[i] !== 61 || !isWord(bytes, name, BRANCH))) return undefined;
     if (bytes[i] !== 61) continue;
     const value = i + 1;
     i = passPlainValue(bytes, value);
     if (i < 0) return undefined;
-    // The first branch counts; another spelling of the name is left to the careful reader.
-    if (value - name === 7 && branch === undefined && ((bytes[name] as number) | 32) === 98) {
-      if (!isWord(bytes, name, BRANCH)) return undefined;
-      branch = text.slice(value, i);
-    }
+    if (named) branch = text.slice(value, i);
   }
   if (bytes[i] !== 44 && !endsLine(bytes, i)) return undefined;
   return new ReadVia(transport, text.slice(host, hostEnd), port, branch, text, params, i);

@@ -184,6 +184,8 @@ test('the first branch and the first tag count, whichever reader meets them', ()
     );
     assert.is(twice.ok && twice.message.topVia?.branch, '1');
     assert.is(result.message.topVia?.param('branch'), '1');
+    const bare = parseMessage(Buffer.from(`A b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch;branch=2${end}\r\n\r\n`));
+    assert.is(bare.ok && bare.message.topVia?.branch, '');
     assert.is(result.message.fromTag, '1');
     assert.is(result.message.from?.params.get('tag'), '1');
     assert.is(result.message.toTag, '3');
