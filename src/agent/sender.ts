@@ -64,7 +64,11 @@ export function createSenderCheck(
         if (uri !== undefined) return { ok: true, uri, headers: {} };
       }
       if (!digest) {
-        const why = trusted ? 'the server asserts no identity' : 'not by the flow to the server';
+        const why = trusted
+          ? 'the server asserts no identity'
+          : flow.protocol === 'udp'
+            ? 'by UDP, where nobody can vouch for a sender'
+            : 'not by the flow to the server';
         return { ok: false, status: 403, why };
       }
       const verdict = digest.check(request, { source: sourceOf(flow) });

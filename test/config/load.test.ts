@@ -214,6 +214,19 @@ test('a secret keeps its blanks and loses only the end of its line', async () =>
   }
 });
 
+test('commands over UDP, where no server can vouch for their sender, are a warning', async () => {
+  const about = async (line: string): Promise<number> => {
+    const said = await warnings(GOOD.replace(/^ +outbound_proxy: .*$/m, line));
+    return said.filter((text) => /commands to accounts\.main will be refused: over UDP/.test(text)).length;
+  };
+  for (const uri of ['sip:127.0.0.1', 'sip:example.com:5060', 'sip:example.com;transport=UDP', 'sip:[::1]']) {
+    assert.is(await about(`    outbound_proxy: "${uri}"`), 1, uri);
+  }
+  for (const uri of ['sip:example.com', 'sip:127.0.0.1;transport=tcp', 'sip:example.com:5060;transport=tcp'])
+    assert.is(await about(`    outbound_proxy: "${uri}"`), 0, uri);
+  assert.is(await about('    outbound_proxy: "sip:127.0.0.1"\n    identity: digest'), 0);
+});
+
 test('a source that nothing uses is a warning', async () => {
   const text = GOOD.replace('sources:', 'sources:\n  spare: { type: serial, port: /dev/ttyS9 }');
   assert.equal(await warnings(text), ['no signal uses the source "spare"']);

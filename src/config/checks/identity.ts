@@ -82,6 +82,20 @@ export const checkIdentity: Check = (context) => {
 };
 
 const checkSenders: Check = ({ config, warning, error }) => {
+  for (const [id, account] of Object.entries(config.accounts)) {
+    const [key, uri] =
+      account.outboundProxy === undefined
+        ? (['registrar', account.registrar] as const)
+        : (['outbound_proxy', account.outboundProxy] as const);
+    if (config.commands.length === 0 || account.identity === 'digest' || !uri || !meansUdp(uri)) continue;
+    warning(
+      configErrors.RISKY({
+        what: `commands to accounts.${id} will be refused: over UDP anybody could vouch for a sender in the name of the server`,
+        expected: 'add ;transport=tcp here, or set identity: digest and name the users',
+      }),
+      ['accounts', id, key],
+    );
+  }
   const digest = Object.entries(config.accounts).filter(([, account]) => account.identity === 'digest');
   const users = new Map(Object.keys(config.users).map((user) => [aorOf(user), user]));
   for (const [user, { password }] of Object.entries(config.users)) {
@@ -126,6 +140,14 @@ const checkSenders: Check = ({ config, warning, error }) => {
     }
   }
 };
+
+/** Whether a URI leads to UDP without a look into the DNS (RFC 3263 §4.1). */
+function meansUdp(text: string): boolean {
+  const { host, port, params } = parseUri(text);
+  const transport = params.get('transport');
+  if (transport) return transport.toLowerCase() === 'udp';
+  return port !== undefined || host.includes(':') || /^[\d.]+$/.test(host);
+}
 
 /** The built-in presence server and the accounts that live on it. */
 export const checkEdge: Check = ({ config, error, warning }) => {
