@@ -215,9 +215,21 @@ export function createPublisher(deps: SlotDeps, options: PublisherOptions): Publ
     }
     return coverSlot().publish();
   };
+  /**
+   * To be called after one of several publications was taken back. Kamailio then notifies the first tuple of what was
+   * removed as closed, or nothing at all where that tuple has no basic status; a refresh of any other publication makes
+   * it notify what is really there.
+   */
+  const retell = async (): Promise<void> => {
+    await live()
+      .find((slot) => slot.tag !== undefined)
+      ?.refresh();
+  };
   const dropCover = async (): Promise<void> => {
     covering = undefined;
-    if (slots.has(COVER) || stored(COVER)) await coverSlot().withdraw();
+    if (!slots.has(COVER) && !stored(COVER)) return;
+    await coverSlot().withdraw();
+    await retell();
   };
 
   /** What an earlier process left of devices that are no more. */
@@ -237,6 +249,7 @@ export function createPublisher(deps: SlotDeps, options: PublisherOptions): Publ
     if (divided) {
       if (ids.length > 1) await putCover();
       await Promise.all(ids.map(withdrawSegment));
+      await retell();
     }
     strategy = next;
     const done = await whole().publish();
@@ -249,7 +262,10 @@ export function createPublisher(deps: SlotDeps, options: PublisherOptions): Publ
     const united = slots.get(WHOLE)?.live || stored(WHOLE);
     if (ids.length > 1 && (united || !ids.every(stored))) await putCover();
     // Ids of a whole document and of segments clash, and a server may then drop one of the documents.
-    if (united) await whole().withdraw();
+    if (united) {
+      await whole().withdraw();
+      await retell();
+    }
     strategy = 'segments';
     const done = await Promise.all(ids.map((id) => segment(id).publish()));
     return done.every(Boolean);
@@ -293,7 +309,7 @@ export function createPublisher(deps: SlotDeps, options: PublisherOptions): Publ
       const slot = slots.get(id);
       slots.delete(id);
       contents.delete(id);
-      void slot?.remove();
+      if (slot) void slot.remove().then(retell);
     },
     async use(next) {
       if (ended) return false;
