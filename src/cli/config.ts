@@ -12,10 +12,12 @@ export const config = defineVerb({
   usage: 'check FILE',
   description:
     'Tells every mistake with its line and column, what was expected and the nearest valid name, and of a good file\nhow old the shown state can get in the worst case. Exit status 78 when there is an error; warnings do not count.',
-  flags: {},
-  words: [2, 2],
-  async run(surroundings, { json }, [action = '', file = '']) {
-    if (action === 'assemble') return assemble(surroundings, file);
+  flags: {
+    config: { short: 'c', value: 'FILE', help: 'The configuration, as the other verbs name it.' },
+  },
+  words: [1, 2],
+  async run(surroundings, { json, config }, [action = '', word]) {
+    if (action === 'assemble') return assemble(surroundings, word ?? '');
     if (action !== 'check') {
       const meant = nearest(action, ['check']);
       throw cliErrors.UNKNOWN_VERB({
@@ -23,6 +25,10 @@ export const config = defineVerb({
         guess: meant ? '; did you mean "config check"?' : '',
       });
     }
+    const file = word ?? config;
+    if (file === undefined) throw cliErrors.TOO_FEW({ what: 'FILE', usage: 'presentity config check FILE' });
+    if (word !== undefined && config !== undefined)
+      throw cliErrors.TOO_MANY({ word: config, verb: 'config' });
     return check(surroundings, file, json);
   },
 });

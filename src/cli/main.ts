@@ -17,6 +17,8 @@ const STYLES: Readonly<Record<Style, string>> = {
 
 /** Status of a process that a signal ended, as shells count it. */
 const SIGNALLED = 128;
+/** timeout(1) and make signal the process and then its group: within this time a second signal is the first; milliseconds. */
+const ECHO = 250;
 const NUMBERS = { SIGINT: 2, SIGTERM: 15 } as const;
 
 function surroundings(): Surroundings {
@@ -50,9 +52,11 @@ function surroundings(): Surroundings {
     version: programVersion(),
     interruptible() {
       const controller = new AbortController();
+      let first = 0;
       for (const signal of ['SIGINT', 'SIGTERM'] as const) {
         process.on(signal, () => {
-          if (controller.signal.aborted) process.exit(SIGNALLED + NUMBERS[signal]);
+          if (!controller.signal.aborted) first = clock.now();
+          else if (clock.now() - first > ECHO) process.exit(SIGNALLED + NUMBERS[signal]);
           controller.abort();
         });
       }

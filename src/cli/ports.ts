@@ -35,5 +35,6 @@ function row(port: PortInfo): string[] {
     port.driver && `driver ${port.driver}`,
   ];
   const twin = port.ambiguous ? ['another port looks exactly alike'] : [];
-  return [bestName(port), port.path, printable([...what, ...twin].filter(Boolean).join(', '))];
+  const use = bestName(port);
+  return [use, port.path === use ? '' : port.path, printable([...what, ...twin].filter(Boolean).join(', '))];
 }

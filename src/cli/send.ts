@@ -12,7 +12,7 @@ export const send = defineVerb({
   summary: 'Sends a message to somebody and waits for the answer.',
   usage: 'sip:USER@DOMAIN TEXT --as sip:USER@DOMAIN --password-file FILE',
   description:
-    'To be reached by the answer it registers for a moment, as another phone of the same user would. Exit status 69 when\nthe message does not arrive or no answer comes, 77 when it is refused.',
+    'To be reached by the answer it registers for a moment, as another phone of the same user would. Exit status 0 when\nan answer came, also one that says no; 69 when the message does not arrive or no answer comes, 77 when the server\nrefuses it.',
   flags: {
     ...IDENTITY_FLAGS,
     ...SERVER_FLAGS,

@@ -82,11 +82,18 @@ export function createView(io: Io, wall: () => number | undefined): View {
         changes += 1;
         line(printable(labelOf(id)), 'gone', '', '');
       }
-      if (changes === 0)
-        line(seen.resource, seen.devices.length === 0 ? 'unknown' : 'open', 'nothing changed', '');
+      // The last notification of a subscription repeats what is known.
+      if (changes === 0 && seen.subscription !== 'terminated')
+        line(seen.resource, moodOf(seen.devices), 'nothing changed', '');
       known = now;
     },
   };
+}
+
+/** Of all devices together: open when one is. */
+function moodOf(devices: readonly DevicePresence[]): Mood {
+  if (devices.some(({ basic }) => basic === 'open')) return 'open';
+  return devices[0]?.basic ?? 'unknown';
 }
 
 function nameOf({ id, name }: DevicePresence): string {

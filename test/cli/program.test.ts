@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
 import { createSystemFiles } from '../../src/base/file.ts';
 import { suite } from '../support/harness.ts';
@@ -226,6 +227,9 @@ test('G43: a server that does not answer delays the end by 3 s at most; a second
   patient.child.kill('SIGTERM');
   hurried.child.kill('SIGTERM');
   await hurried.until(/stopping/);
+  hurried.child.kill('SIGTERM');
+  await sleep(400);
+  assert.is(hurried.child.exitCode, null, 'timeout(1) signals twice at once');
   hurried.child.kill('SIGTERM');
   assert.is((await hurried.ended).status, 143);
   assert.ok(performance.now() - before < 2500, 'at once');

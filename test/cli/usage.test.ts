@@ -69,6 +69,7 @@ const WRONG: readonly (readonly [string, string])[] = [
   ['config check', 'FILE is missing'],
   ['config chek x', 'unknown verb "config chek"; did you mean "config check"?'],
   ['config check a b', 'nothing is known to do with "b"'],
+  ['config check a -c b', 'nothing is known to do with "b"'],
   ['version now', 'nothing is known to do with "now"'],
   ['run -c', '-c needs a value: FILE'],
   ['run -c --log-level', '-c needs a value: FILE'],

@@ -57,6 +57,14 @@ test('first every device, then what changed', () => {
   ]);
   assert.equal(show({ devices: [freezer] }), ['freezer      open     -18.2 °C', 'lamp         gone']);
   assert.equal(show({ devices: [freezer] }), ['sip:g@x      open     nothing changed']);
+  assert.equal(show({ devices: [freezer], subscription: 'terminated', reason: 'timeout' }), []);
+});
+
+test('where everything is closed, "nothing changed" says closed', () => {
+  const { show } = rig();
+  const door = { id: 'door', basic: 'closed' } as const;
+  show({ devices: [door] });
+  assert.equal(show({ devices: [door] }), ['sip:g@x   closed   nothing changed']);
 });
 
 test('a notification without a document is gone, and afterwards everything is new', () => {
