@@ -215,8 +215,8 @@ test('a secret keeps its blanks and loses only the end of its line', async () =>
 });
 
 test('commands over UDP, where no server can vouch for their sender, are a warning', async () => {
-  const about = async (line: string): Promise<number> => {
-    const said = await warnings(GOOD.replace(/^ +outbound_proxy: .*$/m, line));
+  const about = async (line: string, more = ''): Promise<number> => {
+    const said = await warnings(GOOD.replace(/^ +outbound_proxy: .*$/m, line) + more);
     return said.filter((text) => /commands to accounts\.main will be refused: over UDP/.test(text)).length;
   };
   for (const uri of ['sip:127.0.0.1', 'sip:example.com:5060', 'sip:example.com;transport=UDP', 'sip:[::1]']) {
@@ -224,7 +224,8 @@ test('commands over UDP, where no server can vouch for their sender, are a warni
   }
   for (const uri of ['sip:example.com', 'sip:127.0.0.1;transport=tcp', 'sip:example.com:5060;transport=tcp'])
     assert.is(await about(`    outbound_proxy: "${uri}"`), 0, uri);
-  assert.is(await about('    outbound_proxy: "sip:127.0.0.1"\n    identity: digest'), 0);
+  const USERS = 'users: { "sip:alice@example.com": { password_file: sip.secret } }\n';
+  assert.is(await about('    outbound_proxy: "sip:127.0.0.1"\n    identity: digest', USERS), 0);
 });
 
 test('a source that nothing uses is a warning', async () => {
