@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { answersOptions } from './answers-options.ts';
 import { freePort } from './free-port.ts';
 import { type Program, startProgram } from './program.ts';
+import { TAP_HOST } from './tap.ts';
 
 /** What `make build` leaves, or another build by its path. */
 export const PRESENTITY =
@@ -85,7 +86,10 @@ export interface EdgeProgram {
 }
 
 /** `presentity edge` with flags, on a free port, UDP and TCP. */
-export async function startEdge(users: Readonly<Record<string, string>>): Promise<EdgeProgram> {
+export async function startEdge(
+  users: Readonly<Record<string, string>>,
+  options: { notifyInterval?: number } = {},
+): Promise<EdgeProgram> {
   if (!existsSync(PRESENTITY)) throw new Error('dist/presentity is not built: make build');
   const port = await freePort();
   const home = mkdtempSync(join(tmpdir(), 'presentity-edge-'));
@@ -93,7 +97,9 @@ export async function startEdge(users: Readonly<Record<string, string>>): Promis
   const args = [
     'edge',
     ...['--listen', `udp:127.0.0.1:${port}`, '--listen', `tcp:127.0.0.1:${port}`],
-    ...['--domain', domain, '--data', home],
+    // The address of a tap is its own too, or it would take the agent's Route for another proxy's.
+    ...['--domain', domain, '--domain', TAP_HOST, '--data', home],
+    ...(options.notifyInterval === undefined ? [] : ['--notify-interval', String(options.notifyInterval)]),
     ...Object.entries(users).flatMap(([user, password]) => ['--user', `${user}:${password}`]),
   ];
   const launch = async (): Promise<Program> => {

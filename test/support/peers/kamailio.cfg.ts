@@ -1,3 +1,5 @@
+import { TAP_HOST } from './tap.ts';
+
 /** The configuration of the Kamailio that tests talk to: one domain, digest, registrar, relay, presence. */
 export interface KamailioSettings {
   port: number;
@@ -43,6 +45,7 @@ auto_aliases=no
 listen=udp:${here}
 listen=tcp:${here}
 alias="${domain}"
+alias="${TAP_HOST}"
 tcp_connection_lifetime=3605
 tcp_rd_buf_size=65536
 pv_buffer_size=262144

@@ -11,8 +11,11 @@ export interface Tapped {
   bytes: number;
 }
 
+/** An address of this machine that is not the server's own: whoever routes by it goes through the tap. */
+export const TAP_HOST = '127.0.0.2';
+
 export interface Tap {
-  /** Where to call instead of the server. */
+  /** Where to call instead of the server, on TAP_HOST. */
   readonly port: number;
   readonly heard: Watched<Tapped>;
   /** Breaks every connection; new ones are taken. */
@@ -48,7 +51,7 @@ export async function startTap(port: number): Promise<Tap> {
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
+    server.listen(0, TAP_HOST, resolve);
   });
   const address = server.address();
   const cut = (): void => {

@@ -25,11 +25,16 @@ export function tuplesOf(document: string): Map<string, Tuple> {
     };
     const label = id.replace(/-[0-9a-z]{5}(\.c)?$/, '');
     if (id.endsWith('.c')) covers.push([label, tuple]);
-    else if (tuples.has(label)) throw new Error(`two tuples of ${label} in ${document}`);
     else tuples.set(label, tuple);
   }
   for (const [label, tuple] of covers) if (!tuples.has(label)) tuples.set(label, tuple);
   return tuples;
+}
+
+/** Ids that more than one tuple of a document has; a watcher cannot tell which of them is true. */
+export function repeatedIds(document: string): string[] {
+  const ids = [...document.matchAll(/<(?:\w+:)?tuple\b[^>]*\bid="([^"]*)"/g)].map(([, id = '']) => id);
+  return ids.filter((id, index) => ids.indexOf(id) !== index);
 }
 
 const NAMED: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" };
