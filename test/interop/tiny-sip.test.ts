@@ -247,11 +247,12 @@ for (const protocol of ['udp', 'tcp'] as const) {
       publication.changed();
       await published.until((one) => one === '1');
       await kamailio.traced.until(({ text }) => text.includes('<note>1</note>'));
-      assert.ok(
-        kamailio.traced.seen.length - before <= 2,
-        `${kamailio.traced.seen.length - before} requests`,
-      );
       publication.stop();
+      // By CSeq: a slow answer brings a retransmission, which is the same request.
+      const sent = kamailio.traced.seen
+        .slice(before)
+        .map(({ text }) => /^(?:CSeq): *(\d+)/im.exec(text)?.[1]);
+      assert.ok(new Set(sent).size <= 2, `requests ${sent.join(', ')}`);
     }),
   );
 
