@@ -51,6 +51,8 @@ async function ptyWire(): Promise<Wire> {
   const port = join(folder, 'ttyBOARD');
   const socat: ChildProcess = spawn('socat', ['-d', '-d', `PTY,link=${port},raw,echo=0`, 'STDIO'], {
     stdio: ['pipe', 'pipe', 'pipe'],
+    // A group of its own: Ctrl-C is for the demo, which ends socat last. Should the demo be killed, socat ends with its stdin.
+    detached: true,
   });
   await new Promise<void>((resolve, reject) => {
     let said = '';
@@ -67,9 +69,11 @@ async function ptyWire(): Promise<Wire> {
     write: (line) => void socat.stdin?.write(line),
     onLine: (listener) => splitLines((take) => socat.stdout?.on('data', take), listener),
     async close() {
-      const gone = new Promise((resolve) => socat.once('exit', resolve));
-      socat.kill();
-      await gone;
+      if (socat.exitCode === null && socat.signalCode === null) {
+        const gone = new Promise((resolve) => socat.once('exit', resolve));
+        socat.kill();
+        await gone;
+      }
       rmSync(folder, { recursive: true, force: true });
     },
   };
