@@ -19,7 +19,7 @@ export interface ScaleResult {
   cpu: number;
 }
 
-const SIZES = [10, 100];
+const SIZES = [10, 100, 1_000, 10_000];
 const PER_AOR = 10;
 const WARM_UP = 300;
 const CHANGES = 1_000;
