@@ -301,7 +301,11 @@ export function createPublisher(deps: SlotDeps, options: PublisherOptions): Publ
     set(device) {
       if (ended || !document.set(device)) return;
       touch(device.id);
-      if (strategy === 'segments') void segment(device.id).publish();
+      if (strategy !== 'segments') return;
+      const slot = segment(device.id);
+      // While the server is away nobody would be there to answer each change.
+      if (slot.live) slot.changed();
+      else void slot.publish();
     },
     remove(id) {
       if (ended || !document.remove(id)) return;

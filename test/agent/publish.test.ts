@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import { suite } from '../support/harness.ts';
-import { createWorld, GATEWAY } from './world.ts';
+import { createWorld, GATEWAY, SERVER } from './world.ts';
 
 const test = suite('publication by the agent');
 
@@ -207,4 +207,26 @@ test('what a registrar refuses for one device does not keep the others from bein
   assert.is(world.server.publications.get('sip:pump@example.com'), undefined);
   assert.is(world.server.publications.get('sip:valve@example.com')?.size, 1);
   assert.is(world.agent.status()[0]?.code, 'AGT_NOT_REGISTERED');
+});
+
+test('changes while the server is away cost no memory, and the last one is said when it is back', async () => {
+  const world = createWorld({ devices: ['freezer', 'lamp'], account: { publish: 'segments' } });
+  await world.start();
+  world.server.script.answer = () => 'silence';
+  world.network.cut(SERVER);
+  await world.clock.advance(5_000);
+  const used = (): number => {
+    globalThis.gc?.();
+    return process.memoryUsage().heapUsed;
+  };
+  const read = (from: number, to: number): void => {
+    for (let value = from; value < to; value += 1) world.read('freezer', 'temp', value % 90);
+  };
+  read(0, 1_000);
+  const before = used();
+  read(1_000, 60_001);
+  assert.ok(used() - before < 2_000_000, String(used() - before));
+  world.server.script.answer = undefined;
+  await world.clock.advance(160_000);
+  assert.is(world.sees('freezer')?.note, `${60_000 % 90} °C`);
 });
