@@ -1,7 +1,8 @@
-import { createStack, type SipRequest } from 'tiny-sip';
+import { createStack, type SipRequest, type Target } from 'tiny-sip';
 import * as assert from 'uvu/assert';
 import { createAgent } from '../../src/agent/agent.ts';
-import { silentLog } from '../../src/base/log.ts';
+import { createLog, silentLog } from '../../src/base/log.ts';
+import { createFakeClock } from '../support/fake-clock.ts';
 import { createFakeRandom } from '../support/fake-random.ts';
 import { suite } from '../support/harness.ts';
 import { createWorld, GATEWAY, SERVER } from './world.ts';
@@ -210,6 +211,28 @@ test('no server at all is a state, not an end', async () => {
   assert.is(view?.state, 'down');
   assert.is(view?.code, 'AGT_NO_SERVER');
   assert.is(world.agent.health().state, 'down');
+});
+
+test('G31: started without a network it is ready at once, and there when the network comes, with one line each', async () => {
+  const targets: Target[] = [];
+  const lines: string[] = [];
+  const clock = createFakeClock();
+  const log = createLog(
+    { clock, write: ({ level, text }) => void (level !== 'debug' && lines.push(text)) },
+    { level: 'info', quiet: 0 },
+  );
+  const world = createWorld({ targets, log, account: { publish: 'full' } });
+  await world.start();
+  world.read('freezer', 'temp', 3);
+  await world.clock.advance(3_600_000);
+  assert.is(world.agent.health().state, 'down');
+  assert.equal(lines, ['server is gone']);
+  targets.push({ protocol: 'memory', ...SERVER, name: 'example.com' });
+  // The back-off ends at two minutes.
+  await world.clock.advance(121_000);
+  assert.equal(lines.slice(1), ['server is back', 'registered', 'publishing']);
+  assert.is(world.agent.health().state, 'ok');
+  assert.is(world.sees('freezer')?.note, '3 °C');
 });
 
 test('thousands of AORs: a server that comes back is not flooded', async () => {

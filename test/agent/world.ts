@@ -11,7 +11,7 @@ import { type Agent, createAgent } from '../../src/agent/agent.ts';
 import type { AgentEvent } from '../../src/agent/events.ts';
 import type { AccountOptions, AgentOptions, PublishedDevice } from '../../src/agent/options.ts';
 import type { Files } from '../../src/base/file.ts';
-import { silentLog } from '../../src/base/log.ts';
+import { type Log, silentLog } from '../../src/base/log.ts';
 import { createDevices, type Devices } from '../../src/device/device.ts';
 import type { DeviceOptions } from '../../src/device/options.ts';
 import type { Value } from '../../src/device/reading.ts';
@@ -46,6 +46,8 @@ export interface WorldOptions {
   readonly single?: boolean;
   /** Servers found by name, instead of the one target. */
   readonly targets?: readonly Target[];
+  /** Takes the lines of the agent's log. */
+  readonly log?: Log;
 }
 
 /** An agent and a scripted server on one fake clock and network. */
@@ -116,7 +118,7 @@ export function createWorld(options: WorldOptions = {}): World {
       {
         clock,
         random,
-        log: silentLog,
+        log: options.log ?? silentLog,
         files: mortal(files, life),
         devices,
         actuators: new Map([['plant', plant]]),

@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert';
 import type { CodedError } from '../../../src/base/errors.ts';
-import { createLog, type LogRecord } from '../../../src/base/log.ts';
+import { createLog, type LogRecord, silentLog } from '../../../src/base/log.ts';
+import { createDevices } from '../../../src/device/device.ts';
 import type { SerialBinding, SerialSourceOptions } from '../../../src/sources/serial/options.ts';
 import type { OpenPort, PortEvents } from '../../../src/sources/serial/port.ts';
 import { createSerialSource, type SerialSource } from '../../../src/sources/serial/source.ts';
@@ -248,6 +249,40 @@ test('G5: a port that falls silent is closed and opened again, with back-off', a
   assert.is(hand.opens, 2);
   assert.is(sink.states.find(({ state }) => state === 'down')?.code, 'SRC_PORT_SILENT');
   assert.is(source.counts().losses, 1);
+  await source.stop(clock.now());
+});
+
+test('G3: an adaptor that is dead while its port stays open is found by its watchdog, and shown as dead until it speaks', async () => {
+  const { clock, sink, hand, source, say } = await started({ silence: 30_000 });
+  const devices = createDevices(
+    { clock, log: silentLog },
+    { devices: [{ id: 'freezer', signals: { door: { source: 'board', stale: 'never' } } }] },
+  );
+  let told = 0;
+  const pass = (): void => {
+    for (const reading of sink.seen.splice(0)) devices.reading(reading);
+    for (; told < sink.states.length; told += 1) {
+      const state = sink.states[told];
+      if (state) devices.state(state);
+    }
+  };
+  say('DOOR=open\n');
+  pass();
+  assert.is(devices.get('freezer')?.reach, 'reachable');
+  await clock.advance(33_000);
+  pass();
+  assert.match(devices.get('freezer')?.note ?? '', /silent|not read since/);
+  const before = hand.opens;
+  for (let second = 0; second < 3_600; second += 1) {
+    await clock.advance(1_000);
+    pass();
+    assert.is(devices.get('freezer')?.reach, 'unknown', 'an open port alone makes nothing reachable');
+  }
+  assert.ok(hand.opens - before >= 20 && hand.opens - before <= 120, `${hand.opens - before} in an hour`);
+  while (source.health().state !== 'ok') await clock.advance(1_000);
+  say('\nDOOR=shut\n');
+  pass();
+  assert.is(devices.get('freezer')?.reach, 'reachable');
   await source.stop(clock.now());
 });
 
