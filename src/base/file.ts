@@ -61,8 +61,7 @@ export function createSystemFiles(): Files {
     resolve: (path) => fs.realpath(path),
     rename: (from, to) => fs.rename(from, to),
     remove: async (path) => void (await orUndefined(fs.unlink(path))),
-    makeDirectory: async (path, mode) =>
-      void (await fs.mkdir(path, { recursive: true, ...(mode !== undefined && { mode }) })),
+    makeDirectory,
     async syncDirectory(path) {
       const handle = await fs.open(path, 'r');
       try {
@@ -72,6 +71,21 @@ export function createSystemFiles(): Files {
       }
     },
   };
+}
+
+/** Step by step: Node's own recursive mkdir never returns below /proc and its like. */
+async function makeDirectory(path: string, mode?: number): Promise<void> {
+  const options = mode === undefined ? {} : { mode };
+  try {
+    await fs.mkdir(path, options);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EEXIST' && (await fs.stat(path)).isDirectory()) return;
+    const above = dirname(path);
+    if (code !== 'ENOENT' || above === path) throw error;
+    await makeDirectory(above, mode);
+    await fs.mkdir(path, options);
+  }
 }
 
 function describe(stat: Awaited<ReturnType<typeof fs.stat>>): FileStat {

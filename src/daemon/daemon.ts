@@ -15,6 +15,7 @@ import type { SourceSink, SourceState } from '../device/reading.ts';
 import type { Edge } from '../edge/edge.ts';
 import type { Listen } from '../edge/options.ts';
 import type { OpenPort } from '../sources/serial/port.ts';
+import { prepareDirectories } from './directories.ts';
 import { createEventBus } from './events.ts';
 import { makeReport } from './report.ts';
 import { loadSources, type SourceEntry } from './sources.ts';
@@ -180,6 +181,12 @@ export function createDaemon(deps: DaemonDeps, config: Config): Daemon {
 
   return {
     async start(abort) {
+      const edgeData = config.edge?.data;
+      await prepareDirectories(files, [
+        config.data,
+        config.runtime,
+        ...(edgeData === undefined ? [] : [edgeData]),
+      ]);
       supervisor = createSupervisor({ clock, log }, await make());
       await supervisor.start(abort);
     },

@@ -7,6 +7,7 @@ import type { Random } from '../base/random.ts';
 import { createEdge } from '../edge/edge.ts';
 import type { EdgeEvent } from '../edge/events.ts';
 import type { EdgeOptions } from '../edge/options.ts';
+import { prepareDirectories } from './directories.ts';
 
 export interface EdgeOnlyDeps {
   readonly clock: Clock;
@@ -33,7 +34,10 @@ export function createEdgeOnly(deps: EdgeOnlyDeps, options: EdgeOptions): EdgeOn
     { ...options, userAgent: `presentity/${version}` },
   );
   return {
-    start: (abort) => edge.start(abort),
+    async start(abort) {
+      if (options.data !== undefined) await prepareDirectories(files, [options.data]);
+      await edge.start(abort);
+    },
     stop: (deadline) => edge.stop(deadline),
     health: () => edge.health(),
     addresses: () => edge.addresses().map(({ protocol, host, port }) => `${protocol}:${host}:${port}`),

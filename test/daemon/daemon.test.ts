@@ -191,3 +191,27 @@ test('a port of the edge that is taken stops everything that had started', async
   await first.daemon.stop(first.clock.now() + 3_000);
   assert.is(clock.pending(), 0);
 });
+
+test('a data directory that cannot be written stops the start and is named', async () => {
+  const files = createFakeFiles();
+  const full = { ...files, open: async () => Promise.reject(new Error('EROFS: read-only file system')) };
+  const daemon = createDaemon(
+    { clock: createFakeClock(), random: createFakeRandom(5), log: silentLog, files: full, version: 'test' },
+    {
+      file: '/etc/c.yaml',
+      data: '/readonly/data',
+      runtime: '/run',
+      log: { level: 'info', quiet: 0 },
+      accounts: [],
+      mqtt: [],
+      serial: [],
+      devices: [],
+      commands: [],
+      users: [],
+    },
+  );
+  const error = await daemon.start(new AbortController().signal).catch((thrown: Error) => thrown);
+  assert.is((error as { code?: string } | undefined)?.code, 'DMN_NO_DIRECTORY');
+  assert.match((error as Error).message, '/readonly/data');
+  assert.is((error as { exit?: number }).exit, 73);
+});
