@@ -57,6 +57,19 @@ test('when it does not come back the state names NAT', async () => {
   assert.is(view?.registration, 'registered');
 });
 
+for (const protocol of ['udp', 'tcp'] as const)
+  test(`the flow is kept open every 25 s, and given up without a pong within 10 s, ${protocol}`, async () => {
+    const kept: unknown[] = [];
+    const world = createWorld({
+      protocol,
+      own: ['pump'],
+      account: { publish: 'full' },
+      onKeepAlive: (options) => void kept.push(options),
+    });
+    await world.start();
+    assert.equal(kept, [{ interval: 25_000, pong: 10_000 }], 'once, though two AORs use it');
+  });
+
 test('S17: a nonce that changes with every request costs no change, and no request more than two tries', async () => {
   const world = createWorld({ account: { publish: 'full' }, users: { gateway7: 'secret' }, nonceLife: 1 });
   await world.start();

@@ -48,6 +48,8 @@ export interface WorldOptions {
   readonly targets?: readonly Target[];
   /** Takes the lines of the agent's log. */
   readonly log?: Log;
+  /** Hears how the agent wants its flow to be kept open. */
+  readonly onKeepAlive?: Flow['keepAlive'];
 }
 
 /** An agent and a scripted server on one fake clock and network. */
@@ -114,6 +116,10 @@ export function createWorld(options: WorldOptions = {}): World {
     life = { dead: false };
     const transport = network.transport({ ...AGENT, port: AGENT.port + lives - 1 });
     end = transport;
+    const { onKeepAlive } = options;
+    const connect = transport.connect;
+    if (onKeepAlive)
+      transport.connect = (remote) => Object.assign(connect(remote), { keepAlive: onKeepAlive });
     return createAgent(
       {
         clock,
