@@ -118,6 +118,24 @@ test('a server that answers 200 to diffs without listing them gets none', async 
   assert.is(strategyOf(world), 'segments');
 });
 
+test('S3: what an earlier run published of a device that was taken out since is taken back', async () => {
+  const before = await begin({ script: { composing: 'all' } });
+  const tag = [...(before.server.publications.get(GATEWAY) ?? [])].find(([, { text }]) =>
+    text.includes(before.id('pump')),
+  )?.[0];
+  assert.ok(tag);
+  const world = await begin({ devices: ['freezer', 'lamp'], files: before.files });
+  const removals = (): (string | undefined)[] =>
+    world.server
+      .done('PUBLISH')
+      .filter((request) => request.expires === 0)
+      .map((request) => request.get('SIP-If-Match'));
+  assert.ok(removals().includes(tag), 'by its tag');
+  await world.restart();
+  await world.clock.advance(2_000);
+  assert.is(removals().filter((one) => one === tag).length, 1, 'and then it is forgotten');
+});
+
 test('S6: 415 to a diff that was listed leads back to whole documents', async () => {
   const world = await begin({ script: { lists: true, diffs: 'refused' } });
   world.read('lamp', 'temp', 9);
