@@ -47,7 +47,8 @@ export function makeReport(from: ReportSources): StatusReport {
   const edge = from.edge && describeEdge(from.edge, config);
   const states: State[] = [
     ...accounts.map((account) => account.state),
-    ...sources.map((source): State => (source.state === 'up' ? 'ok' : 'degraded')),
+    // Up, but a refused subscription or a resting pattern makes a source degraded all the same.
+    ...from.sources.map(({ part }): State => (part.health().state === 'ok' ? 'ok' : 'degraded')),
     ...devices.map((device): State => (device.reach === 'unknown' ? 'degraded' : 'ok')),
     ...(edge ? [edge.state] : []),
     ...from.others.map((health) => health.state),
