@@ -71,9 +71,13 @@ for (const kind of ['kamailio', 'edge'] as const) {
               await board.write(`DOOR=${turn % 2 ? 'open' : 'shut'}\nRELAY=${turn % 3 ? 'on' : 'off'}\n`);
             }
           };
-          // The first half comes while the agent still finds out what the server can do.
-          await speak(0);
-          await decided(gateway, strategy);
+          // The first half comes while the agent still finds out what the server can do: it needs changes to try it on.
+          let known = false;
+          const deciding = decided(gateway, strategy).finally(() => {
+            known = true;
+          });
+          while (!known) await Promise.all([speak(0), new Promise((resolve) => setTimeout(resolve, 300))]);
+          await deciding;
           const settled = published(tap).length;
           await speak(10);
           await alice.notified(

@@ -240,7 +240,6 @@ for (const protocol of ['udp', 'tcp'] as const) {
       });
       publication.changed();
       await published.until((one) => one === '0');
-      const before = kamailio.traced.seen.length;
       // The nonce holds the wall-clock second of the server; nothing but time makes it stale. It lives long enough for the
       // second try to come in time on a busy machine.
       await new Promise((resolve) => setTimeout(resolve, 4_200));
@@ -249,9 +248,9 @@ for (const protocol of ['udp', 'tcp'] as const) {
       await published.until((one) => one === '1');
       await kamailio.traced.until(({ text }) => text.includes('<note>1</note>'));
       publication.stop();
-      // By CSeq: a slow answer brings a retransmission, which is the same request.
+      // By CSeq: a slow answer brings a retransmission, which is the same request. By body: the log may lag behind.
       const sent = kamailio.traced.seen
-        .slice(before)
+        .filter(({ text }) => text.includes('<note>1</note>'))
         .map(({ text }) => /^(?:CSeq): *(\d+)/im.exec(text)?.[1]);
       assert.ok(new Set(sent).size <= 2, `requests ${sent.join(', ')}`);
     }),
