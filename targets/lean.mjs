@@ -54,11 +54,44 @@ export default function load() {
 }
 `;
 
+/** Where mqtt keeps the topic aliases that a broker allows, of which there are a handful. */
+const FEW_ALIASES = `
+export class LRUCache {
+  #most;
+  #kept = new Map();
+  constructor({ max }) {
+    this.#most = max;
+  }
+  get size() {
+    return this.#kept.size;
+  }
+  get(key) {
+    const value = this.#kept.get(key);
+    if (value !== undefined) this.set(key, value);
+    return value;
+  }
+  set(key, value) {
+    this.#kept.delete(key);
+    this.#kept.set(key, value);
+    if (this.#kept.size > this.#most) this.#kept.delete(this.#kept.keys().next().value);
+    return this;
+  }
+  /** The one used last comes first. */
+  keys() {
+    return [...this.#kept.keys()].reverse();
+  }
+  clear() {
+    this.#kept.clear();
+  }
+}
+`;
+
 const REPLACED = {
   debug: SILENT_DEBUG,
   'readable-stream': NODE_STREAM,
   'worker-timers': NO_WORKER_TIMERS,
   'node-gyp-build': NATIVE_LOADER,
+  'lru-cache': FEW_ALIASES,
   // MQTT over WebSocket and through SOCKS proxies are not offered.
   ws: NOTHING,
   socks: NOTHING,
@@ -76,6 +109,8 @@ const UNUSED = [
     by: /node_modules\/(serialport|@serialport)\//,
     what: /^@serialport\/(parser-|binding-mock)|^\.\/serialport-mock$/,
   },
+  // Unix only: the launcher is a shell script, the control socket a Unix one.
+  { by: /@serialport\/bindings-cpp\//, what: /^\.\/win32/ },
   { by: /xmlbuilder2\/lib\/writers\/index\.js/, what: /^\.\/(Map|Object|JSON|YAML)Writer$/ },
   { by: /xmlbuilder2\/lib\/builder\//, what: /^\.\.\/readers$|CBWriter$/ },
   { by: /xmlbuilder2\/lib\/builder\/index\.js/, what: /CB(Impl)?$/ },
@@ -99,7 +134,8 @@ export function lean() {
       return null;
     },
     transform(code, id) {
-      return SERIALPORT_LOADER.test(id) ? { code: code.replaceAll('__dirname', '""'), map: null } : null;
+      if (SERIALPORT_LOADER.test(id)) return { code: code.replaceAll('__dirname', '""'), map: null };
+      return null;
     },
     load(id) {
       return id.startsWith('\0lean:') ? REPLACED[id.slice('\0lean:'.length)] : null;

@@ -19,8 +19,13 @@ case ${1-} in
   run | edge)
     # One arena: glibc otherwise keeps one per thread. Two threads: one slow name lookup must not stall file access.
     export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}" UV_THREADPOOL_SIZE="${UV_THREADPOOL_SIZE:-2}"
-    # shellcheck disable=SC2046 # one flag a line, none with spaces
-    exec "$node" $(cat "$here/node.flags") "$here/presentity.cjs" "$@"
+    # Some flags are named otherwise from one release to the next, and Node does not start with one that it does not know.
+    version=$("$node" --version)
+    version=${version#v}
+    own=$here/node${version%%.*}.flags
+    [ -r "$own" ] || own=
+    # shellcheck disable=SC2046,SC2086 # one flag a line, none with spaces
+    exec "$node" $(cat "$here/node.flags" $own) "$here/presentity.cjs" "$@"
     ;;
   *)
     exec "$node" "$here/presentity.cjs" "$@"

@@ -9,6 +9,7 @@ import json from '@rollup/plugin-json';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
 import terser from '@rollup/plugin-terser';
 import esbuild from 'rollup-plugin-esbuild';
+import { hollow } from './hollow.mjs';
 import { lean } from './lean.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -37,6 +38,7 @@ export default {
   plugins: [
     clean(),
     lean(),
+    hollow(),
     alias({ entries: [{ find: 'tiny-sip', replacement: join(root, 'src/tiny-sip/index.ts') }] }),
     nodeResolve({
       preferBuiltins: true,
@@ -75,7 +77,8 @@ function beside() {
     writeBundle({ dir }) {
       cpSync(join(root, 'targets/presentity.sh'), join(dir, 'presentity'));
       chmodSync(join(dir, 'presentity'), 0o755);
-      cpSync(join(root, 'targets/node.flags'), join(dir, 'node.flags'));
+      for (const name of readdirSync(join(root, 'targets')))
+        if (name.endsWith('.flags')) cpSync(join(root, 'targets', name), join(dir, name));
       const prebuilds = join(root, 'node_modules/@serialport/bindings-cpp/prebuilds');
       for (const name of existsSync(prebuilds) ? readdirSync(prebuilds) : []) {
         if (!name.startsWith('linux-') && name !== `${process.platform}-${process.arch}`) continue;

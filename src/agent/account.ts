@@ -13,6 +13,7 @@ import type { Log } from '../base/log.ts';
 import type { Detail, DevicePresence } from '../presence/model.ts';
 import { createAsking, type OnEcho } from './asking.ts';
 import { agentErrors } from './errors.ts';
+import type { Later } from './later.ts';
 import { createLink, type LinkState, sayTarget } from './link.ts';
 import type { AccountOptions, PublishedDevice } from './options.ts';
 import { type Credentials, createPresentity, type Presentity } from './presentity.ts';
@@ -23,6 +24,7 @@ import { createTroubles } from './troubles.ts';
 import { createTurns } from './turns.ts';
 
 export interface AccountDeps extends EventDeps {
+  readonly reader: Later['reader'];
   readonly state: AgentState;
   readonly log: Log;
   /** A user part for a Contact that no other AOR of this agent has. */

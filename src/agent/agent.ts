@@ -23,7 +23,7 @@ import { type Commands, createCommands } from '../commands/run.ts';
 import type { Devices } from '../device/device.ts';
 import type { Actuator } from '../device/reading.ts';
 import type { DeviceState } from '../device/state.ts';
-import { ACCEPT_ENCODING } from '../im/encoding.ts';
+import { ACCEPT_ENCODING } from '../im/codings.ts';
 import { type Account, createAccount, type Identity } from './account.ts';
 import { checkAors } from './aors.ts';
 import { ACCEPT } from './body.ts';
@@ -31,6 +31,7 @@ import { type Described, describe, nameDevice } from './describe.ts';
 import { type AgentEvent, type Traffic, watchTraffic } from './events.ts';
 import { readInstance } from './instance.ts';
 import { createIntake, type Endpoint, type Intake } from './intake.ts';
+import { type Later, later } from './later.ts';
 import type { AgentOptions, PublishedDevice } from './options.ts';
 import { createReplies, type Replies } from './replies.ts';
 import { createSenderCheck } from './sender.ts';
@@ -53,6 +54,8 @@ export interface AgentDeps {
   readonly transports?: readonly Transport[] | undefined;
   /** Makes the sockets' transports; by default UDP on a free port, and TCP. */
   readonly sockets?: (() => readonly Transport[]) | undefined;
+  /** Loads what is needed rarely; a test on a clock of its own hands it in, so that nothing waits for a disk. */
+  readonly later?: Later | undefined;
   readonly onEvent?: ((event: AgentEvent) => void) | undefined;
 }
 
@@ -122,6 +125,7 @@ export function createAgent(deps: AgentDeps, options: AgentOptions): Agent {
     },
     options.command,
   );
+  const { reader, decoder } = deps.later ?? later;
   const intake: Intake = createIntake({
     clock,
     log,
@@ -129,6 +133,7 @@ export function createAgent(deps: AgentDeps, options: AgentOptions): Agent {
     guard: { ...kept, claim: (sender, message) => guard.claim(sender, message) },
     commands,
     replies,
+    decoder,
     onEvent: deps.onEvent,
   });
 
@@ -259,6 +264,7 @@ export function createAgent(deps: AgentDeps, options: AgentOptions): Agent {
             random,
             log,
             state,
+            reader,
             contactUser: (aor) => contactUsers.get(aorOf(aor)) ?? 'agent',
             onEcho: (callId, came) => {
               echoes.set(callId, came);

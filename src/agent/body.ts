@@ -1,8 +1,10 @@
 import { fromWire, type SipRequest } from 'tiny-sip';
 import { type CodedError, isCoded } from '../base/errors.ts';
+import { ACCEPT_ENCODING } from '../im/codings.ts';
 import { IMDN_NAMESPACE, parseCpim } from '../im/cpim.ts';
 import { isTelling } from '../im/disposition.ts';
-import { ACCEPT_ENCODING, decode } from '../im/encoding.ts';
+import { imErrors } from '../im/errors.ts';
+import type { Later } from './later.ts';
 
 /** What a MESSAGE holds. */
 export type Body =
@@ -22,10 +24,10 @@ export const ACCEPT = 'text/plain, message/cpim, message/imdn+xml, application/i
 /** A body may have this many bytes once decoded: a command is one line. */
 const MOST = 8_192;
 
-/** Reads the body of a MESSAGE: undoes its encoding, unwraps message/cpim. Never throws. */
-export function readBody(request: SipRequest): Body {
+/** Reads the body of a MESSAGE: undoes its encoding, unwraps message/cpim. Never rejects. */
+export async function readBody(request: SipRequest, decoder: Later['decoder']): Promise<Body> {
   try {
-    const decoded = decode(request.body, request.all('Content-Encoding'), MOST);
+    const decoded = await bare(request, decoder);
     if (!decoded) return { kind: 'refused', status: 415, headers: { 'Accept-Encoding': ACCEPT_ENCODING } };
     const type = request.contentType;
     // RFC 3261 §20.15: a body has a type. Without one it is taken for what every MESSAGE client must send.
@@ -35,6 +37,16 @@ export function readBody(request: SipRequest): Body {
   } catch (error) {
     return refusal(error);
   }
+}
+
+/** What the body is without its encodings; undefined when one is not known. */
+async function bare(request: SipRequest, decoder: Later['decoder']): Promise<Buffer | undefined> {
+  if (request.has('Content-Encoding')) {
+    const { decode } = await decoder();
+    return decode(request.body, request.all('Content-Encoding'), MOST);
+  }
+  if (request.body.length > MOST) throw imErrors.TOO_LONG({ most: MOST });
+  return request.body;
 }
 
 function readCpim(bytes: Buffer): Body {

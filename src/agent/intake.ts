@@ -12,6 +12,7 @@ import { type Commands, sayError } from '../commands/run.ts';
 import { readBody } from './body.ts';
 import { createCourtesy } from './courtesy.ts';
 import type { AgentEvent } from './events.ts';
+import type { Later } from './later.ts';
 import type { Replies, ReplyFrom } from './replies.ts';
 import type { SenderCheck } from './sender.ts';
 
@@ -32,6 +33,7 @@ export interface IntakeDeps {
   readonly guard: ReplayGuard;
   readonly commands: Commands;
   readonly replies: Replies;
+  readonly decoder: Later['decoder'];
   readonly onEvent?: ((event: AgentEvent) => void) | undefined;
 }
 
@@ -90,7 +92,7 @@ export function createIntake(deps: IntakeDeps): Intake {
       return incoming.respond(403, { headers });
     }
 
-    const body = readBody(request);
+    const body = await readBody(request, deps.decoder);
     if (body.kind === 'refused') {
       counts.unreadable += 1;
       return incoming.respond(body.status, {

@@ -2,7 +2,7 @@ import { createSubscription, type DigestClient, type EventDeps, type Failure, ty
 import { asError } from '../base/errors.ts';
 import type { Presence } from '../presence/model.ts';
 import { PIDF_TYPE } from '../presence/namespaces.ts';
-import { readPresence } from '../presence/read.ts';
+import type { Later } from './later.ts';
 
 /** What a watcher would see, or why that cannot be known. */
 export type ReadBack =
@@ -23,17 +23,20 @@ export interface ReadBackOptions {
 const LIMIT = 10_000;
 
 /** Fetches the own presence once: a SUBSCRIBE with Expires 0 (RFC 6665 §4.4.3). Never rejects. */
-export function readBack(deps: EventDeps, options: ReadBackOptions): Promise<ReadBack> {
+export function readBack(
+  deps: EventDeps & Pick<Later, 'reader'>,
+  options: ReadBackOptions,
+): Promise<ReadBack> {
   const { aor, way, credentials, contactUser } = options;
   return new Promise((resolve) => {
     let done = false;
-    let seen: ReadBack | undefined;
-    const finish = (result: ReadBack): void => {
+    let seen: ReadBack | Told | undefined;
+    const finish = (result: ReadBack | Told): void => {
       if (done) return;
       done = true;
       timer.cancel();
       subscription.stop();
-      resolve(result);
+      resolve(result.kind === 'told' ? understood(result, deps.reader) : result);
     };
     const subscription = createSubscription(deps, {
       resource: aor,
@@ -47,13 +50,7 @@ export function readBack(deps: EventDeps, options: ReadBackOptions): Promise<Rea
         // Pending, or polite block: the server will not tell.
         if (body.length === 0) seen = { kind: 'refused', why: `a NOTIFY without a document (${state})` };
         else if (contentType !== PIDF_TYPE) seen = { kind: 'refused', why: `a NOTIFY with ${contentType}` };
-        else {
-          try {
-            seen = { kind: 'seen', presence: readPresence(body) };
-          } catch (error) {
-            seen = { kind: 'refused', why: `a document that cannot be read: ${asError(error).message}` };
-          }
-        }
+        else seen = { kind: 'told', document: Buffer.from(body) };
         return undefined;
       },
       onState(state) {
@@ -76,6 +73,21 @@ export function readBack(deps: EventDeps, options: ReadBackOptions): Promise<Rea
     const timer = deps.clock.after(LIMIT, () => finish(seen ?? { kind: 'lost', why: 'no answer in time' }));
     subscription.start();
   });
+}
+
+/** A document, not yet read. */
+interface Told {
+  readonly kind: 'told';
+  readonly document: Buffer;
+}
+
+async function understood({ document }: Told, reader: Later['reader']): Promise<ReadBack> {
+  try {
+    const { readPresence } = await reader();
+    return { kind: 'seen', presence: readPresence(document) };
+  } catch (error) {
+    return { kind: 'refused', why: `a document that cannot be read: ${asError(error).message}` };
+  }
 }
 
 /** What a server that is busy, or a path that is broken, answers; anything else is a no. */

@@ -9,10 +9,12 @@ import {
   type PublicationState,
   type Way,
 } from 'tiny-sip';
+import type { Later } from './later.ts';
 import type { AgentState } from './state.ts';
 
 export interface SlotDeps extends EventDeps {
   readonly state: Pick<AgentState, 'tag' | 'setTag' | 'tags'>;
+  readonly reader: Later['reader'];
 }
 
 export interface SlotOptions {

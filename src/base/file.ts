@@ -1,5 +1,21 @@
-import * as fs from 'node:fs/promises';
+// Not node:fs/promises: it brings in readline and web streams, half a megabyte that nothing here needs.
+import {
+  close,
+  fstat,
+  fsync,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  type Stats,
+  stat,
+  unlink,
+  write,
+} from 'node:fs';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 
 /** An open file. */
 export interface FileHandle {
@@ -40,22 +56,38 @@ export interface Files {
   syncDirectory(path: string): Promise<void>;
 }
 
+const fs = {
+  close: promisify(close),
+  fstat: promisify(fstat),
+  fsync: promisify(fsync),
+  mkdir: promisify(mkdir),
+  open: promisify(open),
+  readdir: promisify(readdir),
+  readFile: promisify(readFile),
+  realpath: promisify(realpath),
+  rename: promisify(rename),
+  stat: promisify(stat),
+  unlink: promisify(unlink),
+  write: promisify(write),
+};
+
 /** The file system of the machine. */
 export function createSystemFiles(): Files {
   return {
     async open(path, flags, mode) {
-      const handle = await fs.open(path, flags, mode);
+      const file = await fs.open(path, flags, mode);
       return {
         write: async (bytes) => {
           let at = 0;
-          while (at < bytes.length) at += (await handle.write(bytes, at)).bytesWritten;
+          while (at < bytes.length)
+            at += (await fs.write(file, bytes, at, bytes.length - at, null)).bytesWritten;
         },
-        sync: () => handle.sync(),
-        size: async () => (await handle.stat()).size,
-        close: () => handle.close(),
+        sync: () => fs.fsync(file),
+        size: async () => (await fs.fstat(file)).size,
+        close: () => fs.close(file),
       };
     },
-    read: (path) => fs.readFile(path),
+    read: (path) => fs.readFile(path, {}),
     stat: (path) => orUndefined(fs.stat(path).then(describe)),
     list: async (path) => (await orUndefined(fs.readdir(path))) ?? [],
     resolve: (path) => fs.realpath(path),
@@ -63,11 +95,11 @@ export function createSystemFiles(): Files {
     remove: async (path) => void (await orUndefined(fs.unlink(path))),
     makeDirectory,
     async syncDirectory(path) {
-      const handle = await fs.open(path, 'r');
+      const directory = await fs.open(path, 'r');
       try {
-        await handle.sync();
+        await fs.fsync(directory);
       } finally {
-        await handle.close();
+        await fs.close(directory);
       }
     },
   };
@@ -88,7 +120,7 @@ async function makeDirectory(path: string, mode?: number): Promise<void> {
   }
 }
 
-function describe(stat: Awaited<ReturnType<typeof fs.stat>>): FileStat {
+function describe(stat: Stats): FileStat {
   const kind = stat.isFile()
     ? 'file'
     : stat.isDirectory()

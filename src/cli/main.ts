@@ -1,5 +1,6 @@
 import { createSystemClock } from '../base/clock.ts';
 import { createSystemFiles } from '../base/file.ts';
+import { isoTime } from '../base/iso.ts';
 import { createLog, formatRecord, type LogRecord } from '../base/log.ts';
 import { createSystemRandom } from '../base/random.ts';
 import { exits } from './errors.ts';
@@ -73,7 +74,7 @@ function surroundings(): Surroundings {
 
 /** A line of the log as JSON; part of the interface of the command line. */
 function jsonLine({ level, part, text, fields, repeated }: LogRecord, wall: number | undefined): string {
-  const time = wall === undefined ? undefined : new Date(wall).toISOString();
+  const time = wall === undefined ? undefined : isoTime(wall);
   return JSON.stringify(
     { time, level, part: part || undefined, text, ...fields, ...(repeated > 0 && { repeated }) },
     (_key, value: unknown) => (value instanceof Error ? value.message : value),

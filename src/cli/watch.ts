@@ -1,5 +1,6 @@
 import { createSubscription, type Notify, type NotifyVerdict, type SubscriptionState } from 'tiny-sip';
 import { asError, type CodedError } from '../base/errors.ts';
+import { isoTime } from '../base/iso.ts';
 import { readPresence } from '../presence/read.ts';
 import { cliErrors, exits } from './errors.ts';
 import { parseCount } from './flags.ts';
@@ -102,7 +103,7 @@ function readNotify(
   wall: number | undefined,
 ): { seen: Seen; verdict: NotifyVerdict | undefined } {
   const head = {
-    ...(wall !== undefined && { time: new Date(wall).toISOString() }),
+    ...(wall !== undefined && { time: isoTime(wall) }),
     resource,
     subscription: notify.state,
     ...(notify.reason !== undefined && { reason: notify.reason }),

@@ -1,5 +1,6 @@
 import type { Agent } from '../agent/agent.ts';
 import type { Clock } from '../base/clock.ts';
+import { isoTime } from '../base/iso.ts';
 import type { Health } from '../base/part.ts';
 import type { Config } from '../config/assemble.ts';
 import type {
@@ -60,7 +61,7 @@ export function makeReport(from: ReportSources): StatusReport {
     state: states.every((state) => state === 'ok') ? 'ok' : 'degraded',
     pid: from.pid,
     uptime: seconds(now - from.startedAt),
-    ...(wall !== undefined && { time: new Date(wall).toISOString() }),
+    ...(wall !== undefined && { time: isoTime(wall) }),
     config: config.file,
     memory: from.memory,
     accounts,

@@ -51,6 +51,13 @@ const DEEPEST = 50;
 const SPACE = /\s/;
 const WORD_START = /[\p{L}_]/u;
 const WORD = /[\p{L}\p{N}_.-]/u;
+// Asked first: the tables of Unicode are loaded by the first look into them, and most rules never need one.
+const ASCII = /^[ -~]?$/;
+const ASCII_WORD_START = /[A-Za-z_]/;
+const ASCII_WORD = /[A-Za-z0-9_.-]/;
+
+const startsWord = (char: string): boolean => (ASCII.test(char) ? ASCII_WORD_START : WORD_START).test(char);
+const inWord = (char: string): boolean => (ASCII.test(char) ? ASCII_WORD : WORD).test(char);
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/;
 
 /** What people write who think in another language. */
@@ -259,15 +266,15 @@ function scan(text: string): Token[] {
       at += operator.length;
     } else {
       const number = NUMBER.exec(text.slice(at))?.[0];
-      if (number && !WORD.test(text[at + number.length] ?? '')) {
+      if (number && !inWord(text[at + number.length] ?? '')) {
         tokens.push({ kind: 'number', text: number, column });
         at += number.length;
         continue;
       }
       // A word may begin with a digit only where it stands for text, such as a serial number.
-      if (!WORD_START.test(char) && !number) throw wrong(column, `unexpected "${char}"`);
+      if (!startsWord(char) && !number) throw wrong(column, `unexpected "${char}"`);
       let end = at + 1;
-      while (end < text.length && WORD.test(text[end] ?? '')) end += 1;
+      while (end < text.length && inWord(text[end] ?? '')) end += 1;
       tokens.push({ kind: 'word', text: text.slice(at, end), column });
       at = end;
     }

@@ -2,9 +2,6 @@ import { gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
 import { asError } from '../base/errors.ts';
 import { imErrors } from './errors.ts';
 
-/** Content codings that are understood, as Accept-Encoding lists them. */
-export const ACCEPT_ENCODING = 'identity, deflate, gzip';
-
 /**
  * Undoes a Content-Encoding, in this very turn: what comes out is bounded to a few kilobytes, and a thread of the pool would
  * have to be waited for behind slow files and name look-ups (RFC 2616 §3.5: `deflate` is the zlib format; some send it raw).

@@ -15,8 +15,7 @@ const NO_NAME =
  * @param device the device's id in the configuration
  */
 export function tupleId(aor: string, device: string): string {
-  const name = device
-    .normalize('NFC')
+  const name = composed(device)
     .replace(NO_NAME, '-')
     .replace(/^-|-$/g, '')
     .slice(0, NAME_LIMIT)
@@ -26,6 +25,13 @@ export function tupleId(aor: string, device: string): string {
   if (name === '') return `t-${tail}`;
   return `${/^[0-9]/.test(name) ? '_' : ''}${name}-${tail}`;
 }
+
+/** In normalisation form C. ASCII is, and asking for it would load tables that most gateways never need. */
+function composed(text: string): string {
+  return ASCII.test(text) ? text : text.normalize('NFC');
+}
+
+const ASCII = /^[ -~]*$/;
 
 /** The readable part of a tuple id of ours, or the id itself when it is somebody else's. */
 export function labelOf(id: string): string {

@@ -107,7 +107,9 @@ function senmlName(text: string): string {
 
 /** What is left of a name without spaces, punctuation and case: `Freezer 2` and `freezer2` are the same to people. */
 function letters(text: string): string {
-  return text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+  const lower = text.toLowerCase();
+  // The tables of Unicode are loaded by the first look into them; most names never need one.
+  return /^[ -~]*$/.test(lower) ? lower.replace(/[^a-z0-9]/g, '') : lower.replace(/[^\p{L}\p{N}]/gu, '');
 }
 
 function line(text: string | undefined): string {

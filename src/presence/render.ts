@@ -41,7 +41,15 @@ export function render(device: DevicePresence): Rendered {
   const root = fragment();
   const tuple = addTuple(root, device).toString();
   const rest = device.deviceId === undefined ? '' : addDevice(root, device, device.deviceId).toString();
-  return { tuple, rest: device.activity === undefined ? rest : rest + renderPerson(device) };
+  return {
+    tuple: flat(tuple),
+    rest: flat(device.activity === undefined ? rest : rest + renderPerson(device)),
+  };
+}
+
+/** The same text in one piece. What is put together bit by bit stays a tree of bits, and these are kept for long. */
+function flat(text: string): string {
+  return Buffer.from(text, 'utf8').toString('utf8');
 }
 
 /** Text of the one node that `add` adds. */

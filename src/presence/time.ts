@@ -1,6 +1,8 @@
+import { isoTime } from '../base/iso.ts';
+
 /** A timestamp of RFC 3339 in UTC, with as many decimals as there are. `ms` is milliseconds since 1970. */
 export function formatTime(ms: number): string {
-  const text = new Date(ms).toISOString();
+  const text = isoTime(ms);
   return ms % 1000 === 0 ? `${text.slice(0, 19)}Z` : `${text.slice(0, 23).replace(/0+$/, '')}Z`;
 }
 

@@ -14,8 +14,10 @@ import type { AccountOptions } from '../../src/agent/options.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { createDevices, type Devices } from '../../src/device/device.ts';
 import { createEdge, type Edge } from '../../src/edge/edge.ts';
+import * as encoding from '../../src/im/encoding.ts';
 import { tupleId } from '../../src/presence/ids.ts';
 import type { Presence } from '../../src/presence/model.ts';
+import * as reading from '../../src/presence/read.ts';
 import { readPresence } from '../../src/presence/read.ts';
 import { createFakeClock, type FakeClock } from '../support/fake-clock.ts';
 import { createFakeFiles } from '../support/fake-files.ts';
@@ -84,6 +86,7 @@ async function scene(
       sourceOf: () => 'plant',
       transports: [network.transport({ host: '192.0.2.7', port: 5060 })],
       sockets: () => [],
+      later: { reader: async () => reading, decoder: async () => encoding },
       onEvent: (event) => void events.push(event),
     },
     {

@@ -15,8 +15,10 @@ import { type Log, silentLog } from '../../src/base/log.ts';
 import { createDevices, type Devices } from '../../src/device/device.ts';
 import type { DeviceOptions } from '../../src/device/options.ts';
 import type { Value } from '../../src/device/reading.ts';
+import * as encoding from '../../src/im/encoding.ts';
 import { tupleId } from '../../src/presence/ids.ts';
 import type { DevicePresence } from '../../src/presence/model.ts';
+import * as read from '../../src/presence/read.ts';
 import { type FakeActuator, fakeActuator } from '../commands/support.ts';
 import { createFakeClock, type FakeClock } from '../support/fake-clock.ts';
 import { createFakeFiles, type FakeFiles } from '../support/fake-files.ts';
@@ -131,6 +133,7 @@ export function createWorld(options: WorldOptions = {}): World {
         sourceOf: () => 'plant',
         transports: [transport],
         sockets: () => [],
+        later: { reader: async () => read, decoder: async () => encoding },
         ...(options.targets && {
           locator: { locate: async () => options.targets ?? [], counts: () => ({}) },
         }),

@@ -1,5 +1,5 @@
 /** What is measured in a program of its own, with and without the flags of the launcher. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startProgram } from '../support/peers/program.ts';
 import type { Figure } from './figure.ts';
@@ -12,8 +12,11 @@ const FLAT = 1.5;
 
 /** The flags that `run` and `edge` start Node with. */
 function leanFlags(): string[] {
-  return readFileSync(join(root, 'targets', 'node.flags'), 'utf8')
-    .split('\n')
+  const [major = ''] = process.versions.node.split('.');
+  return ['node.flags', `node${major}.flags`]
+    .map((name) => join(root, 'targets', name))
+    .filter((path) => existsSync(path))
+    .flatMap((path) => readFileSync(path, 'utf8').split('\n'))
     .filter(Boolean);
 }
 
