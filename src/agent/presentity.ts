@@ -76,11 +76,15 @@ export function createPresentity(deps: EventDeps, options: PresentityOptions): P
     onState: options.onState,
   });
 
+  let known: { readonly state: object; readonly way: Way } | undefined;
   const way = (): Way | undefined => {
     const { state } = registration;
     const flow = options.flow();
     if (state.kind !== 'registered' || !flow || state.flow !== flow.flow) return undefined;
-    return { ...flow, route: [...options.route, ...state.serviceRoute] };
+    // The same object for as long as it is the same way: every request asks.
+    if (known?.state !== state)
+      known = { state, way: { flow: flow.flow, route: [...options.route, ...state.serviceRoute] } };
+    return known.way;
   };
 
   return {

@@ -53,6 +53,7 @@ export function createPublication(deps: EventDeps, options: PublicationOptions):
   let final = false;
   let ended = false;
   let inFlight: AbortController | undefined;
+  let controller: AbortController | undefined;
   let waiting: Timer | undefined;
   let refreshing: Timer | undefined;
 
@@ -149,7 +150,9 @@ export function createPublication(deps: EventDeps, options: PublicationOptions):
       pause(takeDelay(slowly, random), { kind: 'failed', reason: String(error) }, 'refused');
       return;
     }
-    const abort = new AbortController();
+    // One serves request after request until it was used: each new one costs Node several hidden classes.
+    if (controller === undefined || controller.signal.aborted) controller = new AbortController();
+    const abort = controller;
     inFlight = abort;
     const outcome = await stack.send(request, {
       ...(way.flow && { flow: way.flow }),
