@@ -3,7 +3,7 @@ import type { Clock, Log, Random, Timer } from '../deps.ts';
 import type { SipRequest, SipResponse } from '../message/message.ts';
 import type { Locator, Target } from '../resolve/resolve.ts';
 import type { TimerValues } from '../transaction/timers.ts';
-import type { Flow, Transport } from '../transport/transport.ts';
+import type { Address, Flow, Transport } from '../transport/transport.ts';
 
 /** What a stack is given from outside: nothing in it reads a clock or a random source of its own. */
 export interface StackDeps {
@@ -12,6 +12,10 @@ export interface StackDeps {
   readonly log: Log;
   /** RFC 3263 resolution. Without it only numeric hosts and explicit targets can be reached. */
   readonly locator?: Locator;
+  /** The addresses of this machine on links that are up; default: as the system tells. Undefined: not known. */
+  readonly addresses?: () => readonly string[] | undefined;
+  /** The own address that leads to a peer; default: as the system tells. Undefined: there is no way. */
+  readonly towards?: (remote: Address) => Promise<string | undefined>;
 }
 
 /** Bounds of the tables; beyond them requests are refused with 503 or fail at once, and are counted. */

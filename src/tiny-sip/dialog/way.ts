@@ -2,6 +2,7 @@ import { SipError } from '../errors.ts';
 import type { SipRequest } from '../message/message.ts';
 import { formatNameAddr } from '../message/name-addr.ts';
 import { formatUri, parseUri } from '../message/uri.ts';
+import { hostOnly } from '../transport/address.ts';
 import type { Flow } from '../transport/transport.ts';
 import type { Outcome, SendOptions, Stack, Way } from './user-agent.ts';
 
@@ -75,7 +76,7 @@ export function contactUri(flow: Flow, user: string | undefined): string {
   return formatUri({
     scheme: 'sip',
     user,
-    host: flow.local.host,
+    host: hostOnly(flow.local.host),
     port: flow.local.port,
     params: flow.protocol === 'udp' ? undefined : new Map([['transport', flow.protocol]]),
   });

@@ -75,7 +75,7 @@ test('too large, no route, no such port, no address: send rejects, nothing throw
   await right.until(() => right.messages.length === 1);
 });
 
-test('keep-alive datagrams and STUN are no messages; garbage is a message that fails', async () => {
+test('keep-alive datagrams, STUN and other binary traffic are no messages; garbage is a message that fails', async () => {
   const { transport } = create();
   const seen = createRecorder();
   await transport.start(seen);
@@ -87,11 +87,13 @@ test('keep-alive datagrams and STUN are no messages; garbage is a message that f
     transport.local.port,
     '127.0.0.1',
   );
+  socket.send(Buffer.from('0300ffff', 'hex'), transport.local.port, '127.0.0.1');
   socket.send('garbage', transport.local.port, '127.0.0.1');
   await seen.until(() => seen.messages.length === 1);
   socket.close();
   assert.is(seen.messages[0]?.parsed.ok, false);
   assert.is(transport.counts().keepAlives, 5);
+  assert.is(transport.counts().stun, 1);
   assert.is(transport.counts().foreign, 1);
 });
 
