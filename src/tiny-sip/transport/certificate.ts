@@ -3,7 +3,7 @@ import type { DetailedPeerCertificate, PeerCertificate, TLSSocket } from 'node:t
 import { domainToASCII } from 'node:url';
 import { type Clock, machineTime } from '../deps.ts';
 import { SipError } from '../errors.ts';
-import { plainHost, sameHost } from './address.ts';
+import { canonicalHost, plainHost, sameHost } from './address.ts';
 
 /** What a verified certificate says of the other side. */
 export interface Peer {
@@ -30,7 +30,7 @@ export function proves(peer: Peer, name: string): boolean {
 /** A domain as it stands in certificates: lower case, ASCII, without the dot of the root; IPv6 without brackets. */
 export function asciiName(name: string): string {
   const bare = name.startsWith('[') && name.endsWith(']') ? name.slice(1, -1) : name;
-  if (isIP(bare) !== 0) return bare.toLowerCase();
+  if (isIP(bare) !== 0) return canonicalHost(bare);
   const lower = bare.replace(/\.$/, '').toLowerCase();
   // A wildcard is no domain, and stands for itself alone.
   return domainToASCII(lower) || lower;
@@ -53,7 +53,7 @@ export function identitiesOf(
     if (type === 'DNS') dns.push(asciiName(value));
     else if (type === 'IP Address') addresses.push(plainHost(value.toLowerCase()));
     else if (type === 'URI') {
-      const found = /^sip:(?:([^@]*)@)?(\[[^\]]*\]|[^:;?@[\]]+)(?::\d+)?(?:[;?].*)?$/i.exec(value);
+      const found = /^sip:(?:([^@]*)@)?(\[[\da-f:.]+\]|[\w.-]+)(?::\d+)?(?:[;?].*)?$/i.exec(value);
       const [, user, host] = found ?? [];
       if (host === undefined) continue;
       if (user === undefined) uris.push(asciiName(host));

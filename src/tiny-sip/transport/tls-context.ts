@@ -1,4 +1,4 @@
-import { constants } from 'node:crypto';
+import { constants, X509Certificate } from 'node:crypto';
 import {
   createSecureContext,
   rootCertificates,
@@ -65,19 +65,19 @@ export function createTlsContexts(
   resumable: boolean,
 ): TlsContexts {
   const { identity, domains = {}, crl } = credentials;
-  const general: SecureContextOptions = {
+  const rulesOnly: SecureContextOptions = {
     minVersion: rules.minVersion ?? 'TLSv1.2',
     ...(rules.maxVersion && { maxVersion: rules.maxVersion }),
     ...(rules.ciphers && { ciphers: rules.ciphers }),
     ...(crl !== undefined && { crl: list(crl) }),
-    ...trusted(credentials),
-  };
-  const served: SecureContextOptions = {
-    ...general,
-    honorCipherOrder: true,
-    secureOptions: resumable ? 0 : constants.SSL_OP_NO_TICKET,
   };
   try {
+    const general = { ...rulesOnly, ...trusted(credentials) };
+    const served: SecureContextOptions = {
+      ...general,
+      honorCipherOrder: true,
+      secureOptions: resumable ? 0 : constants.SSL_OP_NO_TICKET,
+    };
     const contexts = new Map<string, SecureContext>();
     for (const [name, one] of Object.entries(domains))
       contexts.set(asciiName(name), createSecureContext({ ...served, ...shown(one) }));
@@ -110,8 +110,18 @@ function firstOf(domains: Readonly<Record<string, TlsIdentity>>): SecureContextO
 
 function trusted({ ca, roots }: TlsCredentials): SecureContextOptions {
   if (ca === undefined) return {};
-  return { ca: roots === 'add' ? [...list(ca), ...rootCertificates] : list(ca) };
+  const own = list(ca);
+  // OpenSSL passes over what is no certificate, and would trust nobody without a word.
+  for (const one of own) {
+    const blocks = one.toString().match(CERTIFICATE) ?? [];
+    if (blocks.length === 0) throw new Error('there is no certificate in ca');
+    for (const block of blocks) new X509Certificate(block);
+  }
+  return { ca: roots === 'add' ? [...own, ...rootCertificates] : own };
 }
+
+const CERTIFICATE =
+  /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]*-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
 
 function list(given: Pem | readonly Pem[]): Pem[] {
   return typeof given === 'string' || Buffer.isBuffer(given) ? [given] : [...given];
