@@ -38,6 +38,7 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
   let watching: Timer | undefined;
   const closeListeners = new Set<(flow: Flow, cause: Error | undefined) => void>();
   const traceListeners = new Set<TraceListener>();
+  const addressListeners = new Set<() => void>();
   const totals = { responses: 0, strayResponses: 0, malformed: 0, brokenStreams: 0 };
   let stopped = false;
 
@@ -72,7 +73,7 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
   };
 
   const checkAddresses = async (): Promise<void> => {
-    const gone = book.gone();
+    const { gone, appeared } = book.look();
     const asked = new Map<string, Promise<string | undefined>>();
     const towards = (remote: Address): Promise<string | undefined> => {
       const known = asked.get(remote.host) ?? (deps.towards ?? localTowards)(remote);
@@ -84,6 +85,7 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     } catch (error) {
       log.error('looking at the own addresses failed', { error: String(error) });
     }
+    if (appeared && !stopped) for (const listener of [...addressListeners]) listener();
   };
 
   const locate = async (uri: string): Promise<readonly Target[]> => {
@@ -179,7 +181,7 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
         for (const transport of started) await transport.stop();
         throw error;
       }
-      book.gone();
+      book.look();
       watchAddresses();
     },
     async stop() {
@@ -201,6 +203,10 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     onFlowClosed(listener) {
       closeListeners.add(listener);
       return () => closeListeners.delete(listener);
+    },
+    onAddress(listener) {
+      addressListeners.add(listener);
+      return () => addressListeners.delete(listener);
     },
     onTrace(listener) {
       traceListeners.add(listener);

@@ -150,8 +150,18 @@ test('S29: a link that goes down and comes back with another address: flows are 
   await stream.ready();
   await datagram.ready();
   datagram.onClose(() => undefined);
+  let told = 0;
+  stack.onAddress(() => {
+    told += 1;
+    assert.equal(
+      closed.length,
+      stream.state === 'closed' ? 2 : 0,
+      'what is of no use is closed before anybody opens anew',
+    );
+  });
   await clock.advance(20_000);
   assert.equal(asked, [], 'nothing changed, nothing is asked');
+  assert.is(told, 0);
   present = ['::1'];
   way = undefined;
   await clock.advance(20_000);
@@ -160,6 +170,7 @@ test('S29: a link that goes down and comes back with another address: flows are 
   way = '127.0.0.1';
   await clock.advance(20_000);
   assert.is(stream.state, 'open', 'it came back as it was');
+  assert.is(told, 1);
   present = ['::1', '192.0.2.9'];
   way = '192.0.2.9';
   await clock.advance(7_000);
@@ -167,6 +178,7 @@ test('S29: a link that goes down and comes back with another address: flows are 
   assert.equal(new Set(closed.map(([, code]) => code)), new Set(['SIP_FLOW_MOVED']));
   assert.is(stream.state, 'closed');
   assert.is(datagram.state, 'closed');
+  assert.is(told, 2);
 });
 
 test('a machine that does not tell its addresses, and a look that fails, close nothing', async () => {

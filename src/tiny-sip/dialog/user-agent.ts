@@ -129,6 +129,11 @@ export interface Stack {
   /** Takes the requests of one dialog: those with this Call-ID and this To tag, before any method handler. */
   claim(callId: string, localTag: string, handler: Handler): () => void;
   onFlowClosed(listener: (flow: Flow, cause: Error | undefined) => void): () => void;
+  /**
+   * This machine has an address that it had not before: a link came up, or another network. What waits for the network
+   * may be tried again at once. Told within 5 s or so; flows that left by an address that is gone were closed before.
+   */
+  onAddress(listener: () => void): () => void;
   onTrace(listener: TraceListener): () => void;
   /** Table sizes (`transactions.client`, `transactions.server`, `dialogs`) and totals, by name. */
   counts(): Record<string, number>;

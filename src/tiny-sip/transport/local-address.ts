@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { canonicalHost, plainHost } from './address.ts';
+import { canonicalHost, hostOnly, plainHost } from './address.ts';
 import type { Address } from './transport.ts';
 
 /** The part of node:dgram that is used; tests put failing ones in its place. */
@@ -41,10 +41,10 @@ export function localTowards(
       resolve(host);
     };
     socket.once('error', () => done(undefined));
+    // As events: a callback would be called for an error too.
+    socket.once('connect', () => done(plainHost(socket.address().address)));
     try {
-      socket.connect(remote.port === 0 ? 5060 : remote.port, remote.host, () =>
-        done(plainHost(socket.address().address)),
-      );
+      socket.connect(remote.port === 0 ? 5060 : remote.port, remote.host);
     } catch {
       // A port that is none.
       done(undefined);
@@ -61,37 +61,46 @@ export function localAddresses(): readonly string[] | undefined {
   }
 }
 
-/** What a machine lost of its addresses since the start. */
+/** What became of a machine's addresses. */
+export interface AddressChange {
+  /** Those that were there once and are not now. */
+  readonly gone: ReadonlySet<string>;
+  /** Whether there is one that was not there when it was last looked. */
+  readonly appeared: boolean;
+}
+
 export interface AddressBook {
-  /** Looks again: the addresses that were there once and are not now. */
-  gone(): ReadonlySet<string>;
+  /** Looks again. */
+  look(): AddressChange;
 }
 
 export function createAddressBook(list: () => readonly string[] | undefined): AddressBook {
   const known = new Set<string>();
-  const missing = new Set<string>();
+  const gone = new Set<string>();
   return {
-    gone() {
+    look() {
       const present = list();
-      if (present === undefined) return missing;
-      const now = new Set(present.map((one) => canonicalHost(one.split('%')[0] ?? one)));
+      if (present === undefined) return { gone, appeared: false };
+      const now = new Set(present.map((one) => canonicalHost(hostOnly(one))));
+      let appeared = false;
       for (const one of known) {
         if (now.has(one)) continue;
         known.delete(one);
-        missing.add(one);
+        gone.add(one);
       }
       for (const one of now) {
+        appeared ||= !known.has(one);
         known.add(one);
-        missing.delete(one);
+        gone.delete(one);
       }
       // IPv6 privacy addresses come and go for years; what left long ago has no flow any more.
-      for (const oldest of missing) {
-        if (missing.size <= MOST_MISSING) break;
-        missing.delete(oldest);
+      for (const oldest of gone) {
+        if (gone.size <= MOST_GONE) break;
+        gone.delete(oldest);
       }
-      return missing;
+      return { gone, appeared };
     },
   };
 }
 
-const MOST_MISSING = 256;
+const MOST_GONE = 256;

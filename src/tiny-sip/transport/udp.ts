@@ -118,7 +118,12 @@ export function createUdpTransport(deps: UdpDeps, options: UdpOptions): Transpor
       if (bound === undefined) return nowhere;
       if (!bound.wildcard) return bound.local;
       const host = await localTowards(remote, datagrams);
-      return { host: host ?? bound.local.host, port: bound.local.port };
+      // Nothing can be sent now, and what were sent later would show an address that nobody can answer to.
+      if (host === undefined) {
+        const cause = new Error('there is no way to it');
+        throw new SipError('FLOW_REFUSED', { protocol: 'udp', remote: showAddress(remote), cause });
+      }
+      return { host, port: bound.local.port };
     },
     closed(flow, cause) {
       const key = showAddress(flow.remote);

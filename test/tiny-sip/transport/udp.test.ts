@@ -140,6 +140,34 @@ test('a socket for all addresses tells the one that a peer will see', async () =
   assert.equal(flow.local, { host: '127.0.0.1', port: transport.local.port });
 });
 
+test('S29: while there is no way to a peer its flow is not ready: a wildcard never gets into Via or Contact', async () => {
+  let way = false;
+  const { transport } = create(
+    '0.0.0.0',
+    {},
+    {
+      datagrams: (options: Parameters<typeof createSocket>[0]) => {
+        const socket = createSocket(options);
+        const connect = socket.connect.bind(socket);
+        // A broadcast address is refused by the system at once, as an unreachable one is.
+        socket.connect = ((port: number, host: string) =>
+          connect(port, way ? host : '255.255.255.255')) as typeof socket.connect;
+        return socket;
+      },
+    },
+  );
+  await transport.start(createRecorder());
+  const flow = transport.connect({ host: '127.0.0.1', port: 5060 });
+  await flow.ready().then(
+    () => assert.unreachable(),
+    (error) => assert.is(error.code, 'SIP_FLOW_REFUSED'),
+  );
+  assert.is(flow.state, 'open');
+  way = true;
+  await flow.ready();
+  assert.is(flow.local.host, '127.0.0.1');
+});
+
 test('a port that is taken is an error with a code', async () => {
   const { transport } = create();
   await transport.start(createRecorder());
