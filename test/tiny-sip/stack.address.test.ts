@@ -82,6 +82,24 @@ for (const [host, shown] of [
     }
   });
 
+test('S33: a response that no datagram holds becomes a 500, not silence', async () => {
+  const at = udp('127.0.0.1');
+  const server = await stackOn([at]);
+  let size = 70_000;
+  server.on('MESSAGE', (incoming) =>
+    incoming.respond(200, { body: 'x'.repeat(size), contentType: 'text/plain' }),
+  );
+  const client = await stackOn([udp('127.0.0.1')]);
+  const ask = async (): Promise<number | undefined> => {
+    const request = createRequest({ method: 'MESSAGE', uri: 'sip:example.com', body: 'x' });
+    const outcome = await client.send(request, { target: target(at) });
+    return outcome.kind === 'response' ? outcome.response.status : undefined;
+  };
+  assert.is(await ask(), 500);
+  size = 60_000;
+  assert.is(await ask(), 200);
+});
+
 test('two transports of one protocol: the one that reaches the family is taken', async () => {
   const four = udp('127.0.0.1');
   const six = udp('::1');

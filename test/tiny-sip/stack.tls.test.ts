@@ -1,5 +1,6 @@
 /** Stacks over TLS on loopback: what a user of the stack sees of names, reuse and the way of responses. */
 import {
+  contactUri,
   createRequest,
   createStack,
   createTcpTransport,
@@ -70,6 +71,10 @@ test('a request and its answer; Via says TLS', async () => {
   assert.is(via?.transport, 'TLS');
   assert.is(via?.params.has('alias'), false, 'who does not listen offers nothing');
   assert.is(via?.rport, undefined);
+  const flow = client.flow(to(at, 'example.com'));
+  const own = `127.0.0.1:${flow.local.port}`;
+  assert.is(contactUri(flow, 'me'), `sip:me@${own};transport=tls`);
+  assert.is(contactUri(flow, 'me', 'sips'), `sips:me@${own}`);
 });
 
 test('S31: the name of the target decides: the next one of a list is tried when a certificate is another’s', async () => {

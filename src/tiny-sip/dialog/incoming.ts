@@ -11,6 +11,9 @@ import { sameHost } from '../transport/address.ts';
 import type { Flow } from '../transport/transport.ts';
 import type { AnswerInit, Incoming } from './user-agent.ts';
 
+/** What a UDP datagram over IPv4 holds at most, bytes. */
+const longestDatagram = 65_507;
+
 /** What answering needs. */
 export interface ReplierDeps {
   readonly log: Log;
@@ -57,6 +60,9 @@ export function createReplier(deps: ReplierDeps): Replier {
   const pack = (response: SipResponse, flow: Flow): Reply => {
     if (deps.server !== undefined && !response.has('Server')) response.set('Server', deps.server);
     const bytes = serialise(response, { compact: deps.compact });
+    // Nothing longer leaves by UDP, and whoever asked would wait for it in vain: a 500 goes in its place.
+    if (flow.protocol === 'udp' && bytes.length > longestDatagram)
+      throw new Error(`${bytes.length} bytes are too long for a datagram`);
     deps.trace('out', flow, response, bytes);
     return { status: response.status, bytes };
   };
