@@ -102,7 +102,7 @@ export function createAgent(deps: AgentDeps, options: AgentOptions): Agent {
     // A memory transport reaches all servers when every account names its target.
     if (options.accounts.every(({ target }) => target?.protocol === 'memory')) return [];
     return [
-      createUdpTransport({ clock, log }, { host: '0.0.0.0', port: 0 }),
+      createUdpTransport({ clock, log, random }, { host: ['0.0.0.0', '::'], port: 0 }),
       createTcpTransport({ clock, log, random }, { listen: false }),
     ];
   }

@@ -62,7 +62,10 @@ export function createLink(
   let last: CodedError | undefined;
   let timer: Timer | undefined;
   let leave: (() => void) | undefined;
+  let deaf: (() => void) | undefined;
   let troubled = false;
+  /** Whether a server told how long to wait. */
+  let told = false;
   /** Rises whenever what is under way is void. */
   let round = 0;
 
@@ -140,6 +143,7 @@ export function createLink(
 
   const wait = (cause: CodedError, floor = 0): void => {
     const ms = Math.max(floor, backoff.next());
+    told = floor > 0;
     state = { kind: 'waiting', retryAt: clock.now() + ms, cause };
     if (!troubled) log.warn('server is gone', { code: cause.code, cause });
     troubled = true;
@@ -152,7 +156,14 @@ export function createLink(
       return state;
     },
     start() {
-      if (state.kind === 'idle') void connect();
+      if (state.kind !== 'idle') return;
+      // S29: a network that comes is not waited for by the back-off, which may have grown to minutes.
+      deaf = stack.onAddress(() => {
+        if (state.kind !== 'waiting' || told) return;
+        timer?.cancel();
+        void connect();
+      });
+      void connect();
     },
     get alternatives() {
       return known > 1;
@@ -176,7 +187,8 @@ export function createLink(
       round += 1;
       timer?.cancel();
       leave?.();
-      leave = undefined;
+      deaf?.();
+      leave = deaf = undefined;
       state = { kind: 'idle' };
     },
   };

@@ -32,6 +32,32 @@ export const sipErrorKinds = {
     text: 'no pong from {remote} within {seconds} s',
     remedy: 'The path to the peer is gone; a new flow is opened when it is needed.',
   },
+  FLOW_STALLED: {
+    text: '{remote} took nothing of {bytes} bytes for {seconds} s',
+    remedy: 'The peer or the path to it hangs; a new flow is opened when it is needed.',
+  },
+  FLOW_MOVED: {
+    text: 'the {protocol} flow to {remote} moved: its own address was {was} and is {now}',
+    remedy:
+      'The network of this machine, or a NAT before it, changed; a new flow is opened when it is needed.',
+  },
+  CERTIFICATE_TIME: {
+    text: 'the certificate of {remote} ({subject}, {notBefore} to {notAfter}) is {state}: the clock here is {now}',
+    remedy: 'See whether the clock of this machine is right; if it is, the certificate must be renewed.',
+  },
+  CERTIFICATE_NAME: {
+    text: 'the certificate of {remote} is not that of {name}, but of {names}',
+    remedy:
+      'The domain must stand in it as sip URI or DNS name; wildcards do not count in SIP (RFC 5922 §7.2).',
+  },
+  CERTIFICATE_UNTRUSTED: {
+    text: 'the certificate of {remote} is not trusted: {why}',
+    remedy: 'Give the certificate authority that issued it as `ca`.',
+  },
+  CERTIFICATE_UNUSABLE: {
+    text: 'certificate, key or authorities cannot be used: {cause}',
+    remedy: 'Give PEM text: the key must fit the certificate, whose chain comes behind it, leaf first.',
+  },
   QUEUE_FULL: {
     text: '{remote} reads too slowly: {bytes} bytes wait to be written',
     remedy: 'Send less, or raise the bound of the write queue.',

@@ -99,6 +99,8 @@ export {
   type MemoryOptions,
 } from './transport/memory.ts';
 export { createTcpTransport, type TcpOptions } from './transport/tcp.ts';
+export { createTlsTransport, type TlsOptions, type TlsTransport } from './transport/tls.ts';
+export type { Pem, TlsCredentials, TlsIdentity, TlsRules } from './transport/tls-context.ts';
 export type * from './transport/transport.ts';
 export { createUdpTransport, type UdpDeps, type UdpOptions } from './transport/udp.ts';
 export { createWheel, type Wheel } from './wheel.ts';

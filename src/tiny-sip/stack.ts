@@ -10,7 +10,8 @@ import type { Target } from './resolve/resolve.ts';
 import { createClientTransactions } from './transaction/client.ts';
 import { createServerTransactions } from './transaction/server-table.ts';
 import { timerDefaults } from './transaction/timers.ts';
-import type { Flow, Protocol, Receiver, Transport } from './transport/transport.ts';
+import { createAddressBook, localAddresses, localTowards } from './transport/local-address.ts';
+import type { Address, Flow, Protocol, Receiver, Transport } from './transport/transport.ts';
 import { createWheel } from './wheel.ts';
 
 const limitDefaults: StackLimits = {
@@ -18,6 +19,9 @@ const limitDefaults: StackLimits = {
   serverTransactions: 50_000,
   datagram: 1300,
 };
+
+/** How often to look at the addresses of this machine, ms. */
+const addressCheck = 5_000;
 
 /** Puts transports, transactions, the two halves of a user agent and one timer wheel together. Starts nothing. */
 export function createStack(deps: StackDeps, options: StackOptions): Stack {
@@ -29,11 +33,12 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     exact: (ms: number, run: () => void): Timer => clock.after(ms, run),
     coarse: (ms: number, run: () => void): Timer => (ms < 1000 ? clock.after(ms, run) : wheel.after(ms, run)),
   };
-  const transports = new Map<Protocol, Transport>();
-  for (const transport of options.transports) transports.set(transport.protocol, transport);
-  const protocols = [...transports.keys()];
+  const protocols = [...new Set(options.transports.map((transport) => transport.protocol))];
+  const book = createAddressBook(deps.addresses ?? localAddresses);
+  let watching: Timer | undefined;
   const closeListeners = new Set<(flow: Flow, cause: Error | undefined) => void>();
   const traceListeners = new Set<TraceListener>();
+  const addressListeners = new Set<() => void>();
   const totals = { responses: 0, strayResponses: 0, malformed: 0, brokenStreams: 0 };
   let stopped = false;
 
@@ -43,11 +48,44 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     for (const listener of traceListeners) listener(direction, flow, message, bytes);
   };
 
-  const flow = (target: Pick<Target, 'protocol' | 'host' | 'port'>): Flow => {
-    const transport = transports.get(target.protocol);
+  /** One that speaks the protocol, and to that address if there are several. */
+  const transportTo = (protocol: Protocol, host: string): Transport | undefined => {
+    let found: Transport | undefined;
+    for (const one of options.transports) {
+      if (one.protocol !== protocol) continue;
+      if (one.reaches?.(host) ?? true) return one;
+      found = one;
+    }
+    return found;
+  };
+
+  const flow = (target: Target): Flow => {
+    const transport = transportTo(target.protocol, target.host);
     if (stopped) throw new SipError('STOPPED');
     if (transport === undefined) throw new SipError('NO_TRANSPORT', { protocol: target.protocol });
-    return transport.connect({ host: target.host, port: target.port });
+    return transport.connect({ host: target.host, port: target.port }, target.name);
+  };
+
+  /** Looks whether flows must be opened anew because this machine's network changed. */
+  const watchAddresses = (): void => {
+    if (stopped || !options.transports.some((one) => one.checkLocal !== undefined)) return;
+    watching = timing.coarse(addressCheck, () => void checkAddresses().finally(watchAddresses));
+  };
+
+  const checkAddresses = async (): Promise<void> => {
+    const { gone, appeared } = book.look();
+    const asked = new Map<string, Promise<string | undefined>>();
+    const towards = (remote: Address): Promise<string | undefined> => {
+      const known = asked.get(remote.host) ?? (deps.towards ?? localTowards)(remote);
+      asked.set(remote.host, known);
+      return known;
+    };
+    try {
+      for (const transport of options.transports) await transport.checkLocal?.(gone, towards);
+    } catch (error) {
+      log.error('looking at the own addresses failed', { error: String(error) });
+    }
+    if (appeared && !stopped) for (const listener of [...addressListeners]) listener();
   };
 
   const locate = async (uri: string): Promise<readonly Target[]> => {
@@ -68,8 +106,8 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     datagram: limits.datagram,
     token,
     flow,
-    has: (protocol) => transports.has(protocol),
-    listening: (protocol) => transports.get(protocol)?.local.port ?? 0,
+    has: (protocol) => protocols.includes(protocol),
+    listening: (on) => transportTo(on.protocol, on.remote.host)?.local.port ?? 0,
     locate,
     trace,
   });
@@ -84,9 +122,9 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     proxy: options.proxy ?? false,
     token,
     trace,
-    connect(protocol, host, port) {
+    connect(protocol, host, port, name) {
       try {
-        return flow({ protocol, host, port });
+        return flow({ protocol, host, port, name });
       } catch {
         return undefined;
       }
@@ -143,10 +181,13 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
         for (const transport of started) await transport.stop();
         throw error;
       }
+      book.look();
+      watchAddresses();
     },
     async stop() {
       if (stopped) return;
       stopped = true;
+      watching?.cancel();
       clients.stop(new SipError('STOPPED'));
       servers.stop();
       for (const transport of options.transports) await transport.stop();
@@ -162,6 +203,10 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     onFlowClosed(listener) {
       closeListeners.add(listener);
       return () => closeListeners.delete(listener);
+    },
+    onAddress(listener) {
+      addressListeners.add(listener);
+      return () => addressListeners.delete(listener);
     },
     onTrace(listener) {
       traceListeners.add(listener);

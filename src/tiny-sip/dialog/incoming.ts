@@ -7,8 +7,12 @@ import { formatVia } from '../message/via.ts';
 import { serverKey } from '../transaction/key.ts';
 import type { Reply, ServerTransaction } from '../transaction/server.ts';
 import type { ServerTransactions } from '../transaction/server-table.ts';
+import { sameHost } from '../transport/address.ts';
 import type { Flow } from '../transport/transport.ts';
 import type { AnswerInit, Incoming } from './user-agent.ts';
+
+/** What a UDP datagram over IPv4 holds at most, bytes. */
+const longestDatagram = 65_507;
 
 /** What answering needs. */
 export interface ReplierDeps {
@@ -21,7 +25,7 @@ export interface ReplierDeps {
   token(): string;
   trace(direction: 'out', flow: Flow, message: SipResponse, bytes: Buffer): void;
   /** Opens a flow for responses that cannot go back the way the request came. */
-  connect(protocol: Flow['protocol'], host: string, port: number): Flow | undefined;
+  connect(protocol: Flow['protocol'], host: string, port: number, name: string): Flow | undefined;
 }
 
 /** Makes requests answerable: statefully as an `Incoming`, or statelessly. Nothing here throws. */
@@ -56,6 +60,9 @@ export function createReplier(deps: ReplierDeps): Replier {
   const pack = (response: SipResponse, flow: Flow): Reply => {
     if (deps.server !== undefined && !response.has('Server')) response.set('Server', deps.server);
     const bytes = serialise(response, { compact: deps.compact });
+    // Nothing longer leaves by UDP, and whoever asked would wait for it in vain: a 500 goes in its place.
+    if (flow.protocol === 'udp' && bytes.length > longestDatagram)
+      throw new Error(`${bytes.length} bytes are too long for a datagram`);
     deps.trace('out', flow, response, bytes);
     return { status: response.status, bytes };
   };
@@ -92,17 +99,20 @@ export function createReplier(deps: ReplierDeps): Replier {
     if (flow.protocol !== 'udp' || via === undefined || via.rport !== undefined) return flow;
     const port = via.port ?? 5060;
     if (port === flow.remote.port) return flow;
-    return deps.connect('udp', flow.remote.host, port) ?? flow;
+    return deps.connect('udp', flow.remote.host, port, flow.remote.host) ?? flow;
   };
 
   const sender = (request: SipRequest, flow: Flow): ((bytes: Buffer) => Promise<void>) => {
     const back = way(request, flow);
-    if (flow.protocol !== 'tcp') return (bytes) => back.send(bytes);
-    const port = request.topVia?.port ?? 5060;
-    // RFC 3261 §18.2.2: when the connection is gone, a new one to the address and the port in Via.
+    const { protocol } = flow;
+    if (protocol !== 'tcp' && protocol !== 'tls') return (bytes) => back.send(bytes);
+    const via = request.topVia;
+    const port = via?.port ?? (protocol === 'tls' ? 5061 : 5060);
+    // RFC 3261 §18.2.2: when the connection is gone, a new one to the address and the port in Via; by TLS only to whom
+    // the certificate names as sent-by does (RFC 5922 §7.3).
     return (bytes) =>
       back.send(bytes).catch((error: unknown) => {
-        const other = deps.connect('tcp', flow.remote.host, port);
+        const other = deps.connect(protocol, flow.remote.host, port, via?.host ?? flow.remote.host);
         if (other === undefined) throw error;
         return other.send(bytes);
       });
@@ -186,7 +196,10 @@ export function mark(request: SipRequest, flow: Flow): void {
   if (via === undefined) return;
   const { host, port } = flow.remote;
   const asked = via.rport !== undefined;
-  if (!asked && via.host === host) return;
+  // RFC 5923 §8.2: the port in sent-by is where that side listens.
+  if (flow.peer !== undefined && via.params.has('alias')) flow.alias?.(via.port ?? 5061);
+  // RFC 4291 §2.2: an IPv6 address in another spelling is the same address.
+  if (!asked && sameHost(via.host, host)) return;
   const params: Record<string, string | number> = {};
   for (const [name, value] of via.params) if (name !== 'received' && name !== 'rport') params[name] = value;
   params.received = host;

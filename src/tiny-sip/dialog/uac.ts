@@ -8,6 +8,7 @@ import { formatVia } from '../message/via.ts';
 import type { Target } from '../resolve/resolve.ts';
 import type { ClientTransactions } from '../transaction/client.ts';
 import { magicCookie } from '../transaction/key.ts';
+import { hostOnly } from '../transport/address.ts';
 import type { Flow, Protocol } from '../transport/transport.ts';
 import type { Outcome, SendOptions } from './user-agent.ts';
 
@@ -24,8 +25,8 @@ export interface UacDeps {
   /** The flow to a target. Throws a SipError when no transport speaks its protocol. */
   flow(target: Target): Flow;
   has(protocol: Protocol): boolean;
-  /** The port that other connections of that protocol can reach us at; 0: none. */
-  listening(protocol: Protocol): number;
+  /** The port at which other connections like that flow can reach us; 0: none. */
+  listening(flow: Flow): number;
   locate(uri: string): Promise<readonly Target[]>;
   trace(direction: 'out', flow: Flow, message: SipRequest, bytes: Buffer): void;
 }
@@ -76,13 +77,20 @@ export function createUac(deps: UacDeps): Uac {
 
   const via = (flow: Flow, branch: string): string => {
     const { host, port } = flow.local;
+    const listening = flow.reliable ? deps.listening(flow) : 0;
+    // RFC 3581 is about datagrams; on a stream the answer comes back by the connection. RFC 5923 §8.1: who listens for
+    // TLS offers the connections that it opened for the other way.
+    const more = flow.reliable
+      ? flow.protocol === 'tls' && listening > 0
+        ? { alias: '' }
+        : {}
+      : { rport: '' };
     return formatVia({
       transport: flow.protocol.toUpperCase(),
-      host,
+      host: hostOnly(host),
       // Answers on a connection of their own go to this port (RFC 3261 §18.2.2), so it is the listening one.
-      port: flow.reliable ? deps.listening(flow.protocol) || port : port,
-      // RFC 3581 is about datagrams; on a stream the answer comes back by the connection.
-      params: flow.reliable ? { branch } : { branch, rport: '' },
+      port: listening || port,
+      params: { branch, ...more },
     });
   };
 

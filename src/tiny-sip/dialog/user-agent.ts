@@ -3,7 +3,7 @@ import type { Clock, Log, Random, Timer } from '../deps.ts';
 import type { SipRequest, SipResponse } from '../message/message.ts';
 import type { Locator, Target } from '../resolve/resolve.ts';
 import type { TimerValues } from '../transaction/timers.ts';
-import type { Flow, Transport } from '../transport/transport.ts';
+import type { Address, Flow, Transport } from '../transport/transport.ts';
 
 /** What a stack is given from outside: nothing in it reads a clock or a random source of its own. */
 export interface StackDeps {
@@ -12,6 +12,10 @@ export interface StackDeps {
   readonly log: Log;
   /** RFC 3263 resolution. Without it only numeric hosts and explicit targets can be reached. */
   readonly locator?: Locator;
+  /** The addresses of this machine on links that are up; default: as the system tells. Undefined: not known. */
+  readonly addresses?: () => readonly string[] | undefined;
+  /** The own address that leads to a peer; default: as the system tells. Undefined: there is no way. */
+  readonly towards?: (remote: Address) => Promise<string | undefined>;
 }
 
 /** Bounds of the tables; beyond them requests are refused with 503 or fail at once, and are counted. */
@@ -125,6 +129,11 @@ export interface Stack {
   /** Takes the requests of one dialog: those with this Call-ID and this To tag, before any method handler. */
   claim(callId: string, localTag: string, handler: Handler): () => void;
   onFlowClosed(listener: (flow: Flow, cause: Error | undefined) => void): () => void;
+  /**
+   * This machine has an address that it had not before: a link came up, or another network. What waits for the network
+   * may be tried again at once. Told within 5 s or so; flows that left by an address that is gone were closed before.
+   */
+  onAddress(listener: () => void): () => void;
   onTrace(listener: TraceListener): () => void;
   /** Table sizes (`transactions.client`, `transactions.server`, `dialogs`) and totals, by name. */
   counts(): Record<string, number>;

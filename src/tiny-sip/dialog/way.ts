@@ -2,6 +2,7 @@ import { SipError } from '../errors.ts';
 import type { SipRequest } from '../message/message.ts';
 import { formatNameAddr } from '../message/name-addr.ts';
 import { formatUri, parseUri } from '../message/uri.ts';
+import { hostOnly } from '../transport/address.ts';
 import type { Flow } from '../transport/transport.ts';
 import type { Outcome, SendOptions, Stack, Way } from './user-agent.ts';
 
@@ -70,14 +71,19 @@ const nowhere: Flow = {
   close: () => undefined,
 };
 
-/** Our Contact URI on a flow: where the peer reaches us, as far as this side knows. */
-export function contactUri(flow: Flow, user: string | undefined): string {
+/**
+ * Our Contact URI on a flow: where the peer reaches us, as far as this side knows.
+ *
+ * @param scheme `sips` where the Request-URI or the topmost Route is one (RFC 3261 §8.1.1.8); it means TLS by itself
+ */
+export function contactUri(flow: Flow, user: string | undefined, scheme: 'sip' | 'sips' = 'sip'): string {
+  const told = scheme === 'sip' && flow.protocol !== 'udp';
   return formatUri({
-    scheme: 'sip',
+    scheme,
     user,
-    host: flow.local.host,
+    host: hostOnly(flow.local.host),
     port: flow.local.port,
-    params: flow.protocol === 'udp' ? undefined : new Map([['transport', flow.protocol]]),
+    params: told ? new Map([['transport', flow.protocol]]) : undefined,
   });
 }
 

@@ -7,7 +7,7 @@ import type { Wheel } from '../wheel.ts';
 import { addressOf, showAddress } from './address.ts';
 import { CloseListeners } from './close-listeners.ts';
 import { createFramer, type Framer, type FrameSink } from './framer.ts';
-import type { Address, Flow, KeepAlive, Protocol } from './transport.ts';
+import type { Address, Flow, KeepAlive, Peer, Protocol } from './transport.ts';
 
 /** Milliseconds that the peer has to close its side after we closed ours. */
 const LINGER = 2_000;
@@ -28,15 +28,31 @@ export interface StreamRoom {
   readonly idle: number;
   readonly messageTimeout: number;
   readonly connectTimeout: number;
+  /** How long a connection that was accepted may say nothing whole, ms. */
+  readonly mute: number;
+  /** How long nothing of what waits may leave, ms. */
+  readonly writeTimeout: number;
   /** Bytes. */
   readonly queueBytes: number;
+  /** Whether so many bytes more may wait for slow readers, all connections together. */
+  mayQueue(bytes: number): boolean;
+  /** What waits for slow readers grew by so many bytes, or shrank. */
+  queued(bytes: number): void;
   opened(flow: StreamFlow): void;
+  alias(flow: StreamFlow, port: number): void;
   message(flow: StreamFlow, bytes: Buffer, parsed: ParseResult): void;
   broken(flow: StreamFlow, why: string): void;
   closed(flow: StreamFlow, cause: Error | undefined): void;
   sent(bytes: number): void;
   /** The memory of unfinished messages grew by so many bytes, or shrank. */
   holds(bytes: number): void;
+}
+
+/** A message that waits for the connection to be made: before the other side is known nothing leaves. */
+interface Early {
+  readonly bytes: Buffer;
+  readonly resolve: () => void;
+  readonly reject: (cause: Error) => void;
 }
 
 /** One connection. A class, since a stack may hold ten thousand of them. */
@@ -47,15 +63,26 @@ export class StreamFlow implements Flow, FrameSink {
   readonly remote: Address;
   local: Address;
   state: 'connecting' | 'open' | 'closed';
+  peer: Peer | undefined;
+  /** The domain that was asked for when this side opened it. */
+  readonly name: string | undefined;
   /** Why it was closed, when it was not at our wish. */
   cause: Error | undefined;
   private readonly room: StreamRoom;
   private readonly socket: Socket;
   private readonly framer: Framer;
   private readonly listeners = new CloseListeners();
+  private early: Early[] = [];
   private waiting: { resolve: () => void; reject: (cause: Error) => void }[] = [];
-  /** When bytes last went either way. */
-  private active: number;
+  /** When bytes last went either way, monotonic ms. */
+  active: number;
+  private earlyBytes = 0;
+  /** What the room was told of bytes that wait. */
+  private counted = 0;
+  /** When bytes last left, or began to wait. */
+  private moved = 0;
+  /** Whether anything whole came in yet. */
+  private spoken = false;
   /** Bytes of memory that an unfinished message takes. */
   held = 0;
   /** When the first byte of an unfinished message came. */
@@ -64,16 +91,31 @@ export class StreamFlow implements Flow, FrameSink {
   private messageTimer: Timer | undefined;
   private pingTimer: Timer | undefined;
   private pongTimer: Timer | undefined;
+  private writeTimer: Timer | undefined;
   private keep: KeepAlive | undefined;
   /** CRLFs since the last message or answer. */
   private crlfs = 0;
 
-  constructor(room: StreamRoom, id: number, socket: Socket, remote: Address, opened: boolean) {
+  /**
+   * @param peer of a connection that was accepted
+   * @param asked of one that this side opens: the domain that was asked for. It counts as made with `connected`.
+   */
+  constructor(
+    room: StreamRoom,
+    id: number,
+    socket: Socket,
+    remote: Address,
+    peer: Peer | undefined,
+    asked?: { readonly name: string },
+  ) {
+    const opened = asked !== undefined;
     this.room = room;
     this.id = id;
     this.socket = socket;
     this.remote = remote;
     this.opened = opened;
+    this.peer = peer;
+    this.name = asked?.name;
     this.local = addressOf(socket.localAddress, socket.localPort);
     this.state = opened ? 'connecting' : 'open';
     this.cause = undefined;
@@ -87,11 +129,30 @@ export class StreamFlow implements Flow, FrameSink {
     });
     socket.on('close', () => this.finish(this.cause));
     if (opened) {
-      socket.once('connect', () => this.connected());
       this.idleTimer = room.wheel.after(Math.max(1_000, room.connectTimeout), () =>
         this.close(this.refused(new Error(`no connection within ${room.connectTimeout} ms`))),
       );
-    } else this.watchIdle(room.idle);
+    } else this.watchIdle(Math.min(room.idle, room.mute));
+  }
+
+  /** The connection stands, and the other side is who it must be. */
+  connected(peer: Peer | undefined): void {
+    if (this.state !== 'connecting') return;
+    this.state = 'open';
+    this.peer = peer;
+    this.local = addressOf(this.socket.localAddress, this.socket.localPort);
+    this.active = this.room.clock.now();
+    this.idleTimer?.cancel();
+    this.watchIdle(this.room.idle);
+    this.room.opened(this);
+    this.earlyBytes = 0;
+    for (const { bytes, resolve, reject } of this.early.splice(0)) this.write(bytes, resolve, reject);
+    for (const { resolve } of this.waiting.splice(0)) resolve();
+  }
+
+  /** Whether somebody relies on this very connection. */
+  get wanted(): boolean {
+    return this.keep !== undefined || this.listeners.any;
   }
 
   get protocol(): Protocol {
@@ -107,18 +168,58 @@ export class StreamFlow implements Flow, FrameSink {
   send(bytes: Buffer): Promise<void> {
     if (this.state === 'closed') return Promise.reject(this.gone());
     // A slow reader must not fill our memory; one message passes whatever its size.
-    const queued = this.socket.writableLength;
-    if (queued > 0 && queued + bytes.length > this.room.queueBytes)
-      return Promise.reject(new SipError('QUEUE_FULL', { remote: this.shown, bytes: queued }));
+    const waits = this.waits;
+    const full = waits > 0 && waits + bytes.length > this.room.queueBytes;
+    if (full || !this.room.mayQueue(bytes.length))
+      return Promise.reject(new SipError('QUEUE_FULL', { remote: this.shown, bytes: waits }));
     return new Promise((resolve, reject) => {
-      this.socket.write(bytes, (error) => {
-        if (error) reject(this.cause ?? this.gone(error));
-        else {
-          this.active = this.room.clock.now();
-          this.room.sent(bytes.length);
-          resolve();
-        }
-      });
+      if (this.state === 'open') this.write(bytes, resolve, reject);
+      else {
+        this.early.push({ bytes, resolve, reject });
+        this.earlyBytes += bytes.length;
+        this.count();
+      }
+    });
+  }
+
+  private write(bytes: Buffer, resolve: () => void, reject: (cause: Error) => void): void {
+    if (this.socket.writableLength === 0) this.moved = this.room.clock.now();
+    this.socket.write(bytes, (error) => {
+      this.count();
+      if (error) reject(this.cause ?? this.gone(error));
+      else {
+        this.active = this.room.clock.now();
+        this.moved = this.active;
+        this.room.sent(bytes.length);
+        resolve();
+      }
+    });
+    this.count();
+    if (this.socket.writableLength > 0 && this.state !== 'closed') this.watchWrites(this.room.writeTimeout);
+  }
+
+  /** Bytes that were to be sent and that the operating system has not taken. */
+  private get waits(): number {
+    return this.earlyBytes + this.socket.writableLength;
+  }
+
+  private count(): void {
+    const more = this.waits - this.counted;
+    this.counted += more;
+    if (more !== 0) this.room.queued(more);
+  }
+
+  /** A peer that reads nothing would hold what waits for it, and whoever waits for an answer, until it is idle. */
+  private watchWrites(ms: number): void {
+    this.writeTimer ??= this.room.wheel.after(ms, () => {
+      this.writeTimer = undefined;
+      if (this.waits === 0 || this.state === 'closed') return;
+      const left = this.moved + this.room.writeTimeout - this.room.clock.now();
+      if (left > 0) this.watchWrites(left);
+      else {
+        const seconds = this.room.writeTimeout / 1_000;
+        this.close(new SipError('FLOW_STALLED', { remote: this.shown, bytes: this.waits, seconds }));
+      }
     });
   }
 
@@ -147,11 +248,16 @@ export class StreamFlow implements Flow, FrameSink {
     this.finish(cause);
   }
 
+  alias(port: number): void {
+    this.room.alias(this, port);
+  }
+
   // FrameSink
 
   frame(bytes: Buffer, parsed: ParseResult): void {
     this.crlfs = 0;
     this.begun = undefined;
+    this.spoken = true;
     this.room.message(this, bytes, parsed);
   }
 
@@ -165,6 +271,7 @@ export class StreamFlow implements Flow, FrameSink {
     this.crlfs += 1;
     if (this.crlfs < 2) return;
     this.crlfs = 0;
+    this.spoken = true;
     // RFC 5626 §4.4.1: a double CRLF between messages is answered with a single one. A peer that only pings and
     // never reads must not fill the queue.
     if (this.socket.writableLength === 0 && this.state === 'open') this.socket.write(PONG);
@@ -211,21 +318,12 @@ export class StreamFlow implements Flow, FrameSink {
       );
   }
 
-  private connected(): void {
-    if (this.state !== 'connecting') return;
-    this.state = 'open';
-    this.local = addressOf(this.socket.localAddress, this.socket.localPort);
-    this.idleTimer?.cancel();
-    this.watchIdle(this.room.idle);
-    this.room.opened(this);
-    for (const { resolve } of this.waiting.splice(0)) resolve();
-  }
-
   private watchIdle(ms: number): void {
     this.idleTimer = this.room.wheel.after(Math.max(1_000, ms), () => {
-      const left = this.active + this.room.idle - this.room.clock.now();
+      const patience = this.opened || this.spoken || this.wanted ? this.room.idle : this.room.mute;
+      const left = this.active + Math.min(patience, this.room.idle) - this.room.clock.now();
       if (left > 0) this.watchIdle(left);
-      else this.close(new SipError('FLOW_IDLE', { ...this.named, seconds: this.room.idle / 1_000 }));
+      else this.close(new SipError('FLOW_IDLE', { ...this.named, seconds: patience / 1_000 }));
     });
   }
 
@@ -255,9 +353,13 @@ export class StreamFlow implements Flow, FrameSink {
     this.state = 'closed';
     this.framer.stop();
     this.hold(0);
-    for (const timer of [this.idleTimer, this.messageTimer, this.pingTimer, this.pongTimer]) timer?.cancel();
+    const { idleTimer, messageTimer, pingTimer, pongTimer, writeTimer } = this;
+    for (const timer of [idleTimer, messageTimer, pingTimer, pongTimer, writeTimer]) timer?.cancel();
     const why = cause ?? this.cause;
     this.cause = why ?? (connecting ? this.gone() : undefined);
+    this.earlyBytes = 0;
+    this.count();
+    for (const { reject } of this.early.splice(0)) reject(this.cause ?? this.gone());
     for (const { reject } of this.waiting.splice(0)) reject(this.cause ?? this.gone());
     this.room.closed(this, why);
     this.listeners.tell(why);
@@ -276,6 +378,7 @@ export class StreamFlow implements Flow, FrameSink {
   }
 
   private refused(cause: Error): SipError {
+    if (cause instanceof SipError) return cause;
     return this.state === 'connecting'
       ? new SipError('FLOW_REFUSED', { ...this.named, cause })
       : this.gone(cause);

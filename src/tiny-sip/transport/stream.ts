@@ -3,9 +3,11 @@ import type { Clock, Log, Random } from '../deps.ts';
 import { SipError } from '../errors.ts';
 import type { Limits } from '../message/limits.ts';
 import { createWheel, type Wheel } from '../wheel.ts';
-import { addressOf, showAddress } from './address.ts';
+import { addressOf, canonicalHost, hostOnly, sameHost, showAddress } from './address.ts';
+import { asciiName } from './certificate.ts';
+import { createPool } from './pool.ts';
 import { StreamFlow, type StreamRoom } from './stream-flow.ts';
-import type { Address, Flow, Protocol, Receiver, Transport } from './transport.ts';
+import type { Address, Flow, Peer, Protocol, Receiver, Transport } from './transport.ts';
 
 /** A transport over connections, whatever makes them: TCP here, TLS on the same face. */
 
@@ -13,24 +15,39 @@ export interface StreamOptions {
   readonly limits?: Partial<Limits> | undefined;
   /** Connections in both directions. */
   readonly maxConnections?: number | undefined;
+  /**
+   * Connections that one source (an IPv4 address, a /64 of IPv6) may open. Beyond it the one that was quiet longest goes
+   * when nobody relies on it, else the new one is refused.
+   */
+  readonly maxPerSource?: number | undefined;
   /** Milliseconds without a byte in either direction before a connection is closed; keep-alive counts. */
   readonly idle?: number | undefined;
+  /** The same for one that was accepted, as long as neither a whole message nor a ping came by it. */
+  readonly mute?: number | undefined;
+  /** Milliseconds in which a slow reader must take something of what waits for it. */
+  readonly writeTimeout?: number | undefined;
   /** Milliseconds from the first byte of a message to its last. */
   readonly messageTimeout?: number | undefined;
-  /** Milliseconds for the connection to be made. */
+  /** Milliseconds for the connection to be made, TLS handshake included. */
   readonly connectTimeout?: number | undefined;
   /** Bytes that may wait for a slow reader. */
   readonly queueBytes?: number | undefined;
+  /** The same for all connections together; beyond it nothing more is sent until some of it left. */
+  readonly queuedBytes?: number | undefined;
   /** Bytes that the unfinished messages of all connections may take; beyond it the largest goes, with its connection. */
   readonly unfinishedBytes?: number | undefined;
 }
 
 export const streamDefaults = {
   maxConnections: 20_000,
+  maxPerSource: 2_000,
   idle: 600_000,
+  mute: 120_000,
+  writeTimeout: 60_000,
   messageTimeout: 32_000,
   connectTimeout: 10_000,
   queueBytes: 262_144,
+  queuedBytes: 67_108_864,
   unfinishedBytes: 16_777_216,
 } as const;
 
@@ -43,10 +60,17 @@ export interface StreamDeps {
 
 /** What makes connections. Nothing here throws; errors come as events of the socket. */
 export interface Connector {
-  connect(remote: Address): Socket;
+  /** `made` is called once, and only for a connection whose other side is known: before that nothing is sent. */
+  connect(remote: Address, name: string, made: (peer: Peer | undefined) => void): Socket;
   /** Resolves when it listens. `accept` gets every connection. */
-  listen(accept: (socket: Socket) => void): Promise<{ local: Address; close(): Promise<void> }>;
+  listen(
+    accept: (socket: Socket, peer: Peer | undefined) => void,
+  ): Promise<{ local: Address; close(): Promise<void> }>;
+  counts?(): Record<string, number>;
 }
+
+/** Milliseconds for which a connection is left alone after it was last used: a transaction may be alive on it. */
+const FRESH = 32_000;
 
 export function createStreamTransport(
   deps: StreamDeps,
@@ -56,19 +80,23 @@ export function createStreamTransport(
 ): Transport {
   const { clock, log, random } = deps;
   const most = options.maxConnections ?? streamDefaults.maxConnections;
-  const flows = new Map<string, StreamFlow>();
+  const mostPerSource = options.maxPerSource ?? streamDefaults.maxPerSource;
+  const pool = createPool(protocol === 'tls');
   const counts = {
     accepted: 0,
     connected: 0,
     refused: 0,
     broken: 0,
     crowded: 0,
+    displaced: 0,
     messages: 0,
     received: 0,
     sent: 0,
   };
   const mostUnfinished = options.unfinishedBytes ?? streamDefaults.unfinishedBytes;
+  const mostQueued = options.queuedBytes ?? streamDefaults.queuedBytes;
   let unfinished = 0;
+  let queued = 0;
   let receiver: Receiver | undefined;
   let server: { local: Address; close(): Promise<void> } | undefined;
   let nextId = 1;
@@ -83,8 +111,19 @@ export function createStreamTransport(
     messageTimeout: options.messageTimeout ?? streamDefaults.messageTimeout,
     connectTimeout: options.connectTimeout ?? streamDefaults.connectTimeout,
     queueBytes: options.queueBytes ?? streamDefaults.queueBytes,
-    opened() {
+    mute: options.mute ?? streamDefaults.mute,
+    writeTimeout: options.writeTimeout ?? streamDefaults.writeTimeout,
+    mayQueue: (bytes) => queued === 0 || queued + bytes <= mostQueued,
+    queued(bytes) {
+      queued += bytes;
+    },
+    opened(flow) {
       counts.connected += 1;
+      // RFC 5923 §8.1: it may be used for every name that the certificate proves.
+      pool.alias(flow, flow.remote);
+    },
+    alias(flow, port) {
+      if (!flow.opened) pool.alias(flow, { host: flow.remote.host, port });
     },
     message(flow, bytes, parsed) {
       counts.messages += 1;
@@ -97,8 +136,7 @@ export function createStreamTransport(
       receiver?.broken(flow, why);
     },
     closed(flow, cause) {
-      const key = showAddress(flow.remote);
-      if (flows.get(key) === flow) flows.delete(key);
+      pool.remove(flow);
       receiver?.closed(flow, cause);
     },
     sent(bytes) {
@@ -109,7 +147,7 @@ export function createStreamTransport(
       if (bytes < 0 || unfinished <= mostUnfinished) return;
       // Anybody who can connect can begin messages without end. Whoever holds the most is no ordinary peer.
       let largest: StreamFlow | undefined;
-      for (const flow of flows.values()) if (flow.held > (largest?.held ?? 0)) largest = flow;
+      for (const flow of pool.all()) if (flow.held > (largest?.held ?? 0)) largest = flow;
       if (!largest) return;
       counts.crowded += 1;
       const why = 'too much of unfinished messages waits';
@@ -117,16 +155,28 @@ export function createStreamTransport(
     },
   };
 
-  const accept = (socket: Socket): void => {
+  const accept = (socket: Socket, peer: Peer | undefined): void => {
     const remote = addressOf(socket.remoteAddress, socket.remotePort);
-    if (receiver === undefined || flows.size >= most) {
+    if (receiver === undefined || pool.size >= most || !placeFor(remote.host)) {
       counts.refused += 1;
       socket.on('error', () => undefined);
       socket.destroy();
       return;
     }
     counts.accepted += 1;
-    flows.set(showAddress(remote), new StreamFlow(room, nextId++, socket, remote, false));
+    const flow = new StreamFlow(room, nextId++, socket, remote, peer);
+    pool.add(flow);
+    pool.alias(flow, remote);
+  };
+
+  /** Whether that source may have one more connection, perhaps in place of an old one. */
+  const placeFor = (host: string): boolean => {
+    if (pool.fromSource(host) < mostPerSource) return true;
+    const idlest = pool.idlest(host, clock.now() - FRESH);
+    if (idlest === undefined) return false;
+    counts.displaced += 1;
+    idlest.close(new SipError('TOO_MANY_FLOWS', { count: mostPerSource }));
+    return true;
   };
 
   return {
@@ -138,13 +188,15 @@ export function createStreamTransport(
       receiver = given;
       if (options.listens) server = await connector.listen(accept);
     },
-    connect(remote): Flow {
-      const key = showAddress(remote);
-      const known = flows.get(key);
-      if (known !== undefined && known.state !== 'closed') return known;
-      const full = flows.size >= most || receiver === undefined;
-      const flow = new StreamFlow(room, nextId++, connector.connect(remote), remote, true);
-      flows.set(key, flow);
+    connect(given, asked): Flow {
+      const remote = given.host.includes(':') ? { host: canonicalHost(given.host), port: given.port } : given;
+      const name = asciiName(asked ?? remote.host);
+      const known = pool.find(remote, name);
+      if (known !== undefined) return known;
+      const full = pool.size >= most || receiver === undefined;
+      const socket = connector.connect(remote, name, (peer) => flow.connected(peer));
+      const flow: StreamFlow = new StreamFlow(room, nextId++, socket, remote, undefined, { name });
+      pool.add(flow);
       if (full) {
         counts.refused += 1;
         // At the next microtask, so that whoever asked can listen first.
@@ -152,13 +204,31 @@ export function createStreamTransport(
       }
       return flow;
     },
+    async checkLocal(gone, towards) {
+      if (gone.size === 0) return;
+      for (const flow of [...pool.all()]) {
+        const { local, remote } = flow;
+        if (flow.state !== 'open' || !gone.has(hostOnly(local.host))) continue;
+        const now = await towards(remote);
+        if (now === undefined || sameHost(now, local.host)) continue;
+        flow.close(
+          new SipError('FLOW_MOVED', { protocol, remote: showAddress(remote), was: local.host, now }),
+        );
+      }
+    },
     async stop() {
-      const open = [...flows.values()];
-      for (const flow of open) flow.close();
+      for (const flow of [...pool.all()]) flow.close();
       await server?.close();
       server = undefined;
       receiver = undefined;
     },
-    counts: () => ({ ...counts, unfinished, flows: flows.size, timers: room.wheel.size }),
+    counts: () => ({
+      ...counts,
+      ...connector.counts?.(),
+      unfinished,
+      queued,
+      flows: pool.size,
+      timers: room.wheel.size,
+    }),
   };
 }

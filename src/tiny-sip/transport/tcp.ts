@@ -2,7 +2,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { SipError } from '../errors.ts';
 import { addressOf, showAddress } from './address.ts';
 import { type Connector, createStreamTransport, type StreamDeps, type StreamOptions } from './stream.ts';
-import type { Address, Transport } from './transport.ts';
+import type { Address, Protocol, Transport } from './transport.ts';
 
 export type TcpOptions = StreamOptions &
   (
@@ -35,25 +35,34 @@ export function createTcpTransport(
   const net = deps.net ?? nodeNet;
   const listens = options.listen !== false;
   const connector: Connector = {
-    connect: (remote) => net.connect({ host: remote.host, port: remote.port }),
+    connect: (remote, _name, made) =>
+      net.connect({ host: remote.host, port: remote.port }).once('connect', () => made(undefined)),
     listen: (accept) => {
       if (options.listen === false) return Promise.reject(new TypeError('this transport does not listen'));
-      return listen(net, { host: options.host, port: options.port }, accept);
+      const at = { host: options.host, port: options.port };
+      return listen(
+        'tcp',
+        (taken) => net.createServer(taken),
+        at,
+        (socket) => accept(socket, undefined),
+      );
     },
   };
   return createStreamTransport(deps, 'tcp', connector, { ...options, listens });
 }
 
-function listen(
-  net: Net,
+/** Listens, and hands every connection to `accept`. Rejects with SIP_CANNOT_LISTEN. */
+export function listen(
+  protocol: Protocol,
+  createServer: (accept: (socket: Socket) => void) => Server,
   at: Address,
   accept: (socket: Socket) => void,
 ): Promise<{ local: Address; close(): Promise<void> }> {
   return new Promise((resolve, reject) => {
-    const server = net.createServer(accept);
+    const server = createServer(accept);
     // After it listens, an error is that of a single connection that could not be accepted; the next one may be.
     server.on('error', (cause) =>
-      reject(new SipError('CANNOT_LISTEN', { protocol: 'tcp', local: showAddress(at), cause })),
+      reject(new SipError('CANNOT_LISTEN', { protocol, local: showAddress(at), cause })),
     );
     server.listen({ host: at.host, port: at.port }, () => {
       const bound = server.address();

@@ -1,7 +1,9 @@
 import type { ParseResult } from '../message/parse.ts';
 import type { Protocol } from '../message/protocol.ts';
+import type { Peer } from './certificate.ts';
 
 export type { Protocol } from '../message/protocol.ts';
+export type { Peer } from './certificate.ts';
 
 export interface Address {
   /** An IP literal, IPv6 without brackets; a name in a memory network. */
@@ -14,9 +16,14 @@ export interface KeepAlive {
   readonly interval: number;
   /**
    * Milliseconds to wait for the pong on streams before the flow counts as dead (10 s in RFC 5626). Undefined keeps
-   * pinging and never judges: for servers that know no pong.
+   * pinging and never judges: for servers that know no pong. On UDP it is how long a STUN request is repeated.
    */
   readonly pong?: number | undefined;
+  /**
+   * UDP only: STUN binding requests in place of CRLFs (RFC 5626 §4.4.2). Silence and a changed mapping then close the
+   * flow. Only for peers that say that they answer them (§8): `outbound` in the Require or `ob` in the Path of a 2xx.
+   */
+  readonly stun?: boolean | undefined;
 }
 
 export interface Flow {
@@ -29,6 +36,8 @@ export interface Flow {
   /** This side opened it. */
   readonly opened: boolean;
   readonly state: 'connecting' | 'open' | 'closed';
+  /** TLS: what the verified certificate of the other side says; undefined when it showed none, or one of no worth. */
+  readonly peer?: Peer | undefined;
   /**
    * Resolves once the flow is open; then `local` is what the peer will see, as far as this machine knows.
    * Rejects with the cause when it closes before.
@@ -36,12 +45,17 @@ export interface Flow {
   ready(): Promise<void>;
   /** Resolves when the operating system took the bytes. Rejects (SipError) when closed or the queue is full. */
   send(bytes: Buffer): Promise<void>;
-  /** CRLF ping and pong on streams, a CRLF datagram on UDP; undefined ends it. */
+  /** CRLF ping and pong on streams, a CRLF datagram or STUN on UDP; undefined ends it. */
   keepAlive(options: KeepAlive | undefined): void;
   /** Called once. On a closed flow it is called at the next microtask. Answers how to leave. */
   onClose(listener: (cause: Error | undefined) => void): () => void;
   /** Lets what is queued out first when no cause is given. */
   close(cause?: Error): void;
+  /**
+   * RFC 5923: the other side listens on that port of its address and wants this connection used instead. Heeded on TLS
+   * and for the names that its certificate proves, ignored elsewhere.
+   */
+  alias?(port: number): void;
 }
 
 export interface Receiver {
@@ -58,8 +72,25 @@ export interface Transport {
   readonly local: Address;
   /** Rejects with SIP_CANNOT_LISTEN. */
   start(receiver: Receiver): Promise<void>;
-  /** The usable flow to that address, or a new one. Never throws: what goes wrong closes the flow. */
-  connect(remote: Address): Flow;
+  /**
+   * The usable flow to that address, or a new one. Never throws: what goes wrong closes the flow.
+   *
+   * @param name the domain that was asked for, which a certificate must prove; default: the address itself
+   */
+  connect(remote: Address, name?: string): Flow;
+  /** Whether addresses of that kind can be reached by it; default: any. */
+  reaches?(host: string): boolean;
+  /**
+   * Closes the flows that leave by an address which this machine lost while another way to the peer is there. Where
+   * there is none they stay: the link may come back with the same address.
+   *
+   * @param gone addresses that this machine had and has not
+   * @param towards the own address that leads to a peer now; undefined: none
+   */
+  checkLocal?(
+    gone: ReadonlySet<string>,
+    towards: (remote: Address) => Promise<string | undefined>,
+  ): Promise<void>;
   /** Closes every flow. */
   stop(): Promise<void>;
   counts(): Record<string, number>;

@@ -1,38 +1,38 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import { isIP } from 'node:net';
-import type { Clock, Log, Timer } from '../deps.ts';
+import { isIPv6 } from 'node:net';
+import { type Clock, createNodeDeps, type Log, type Random } from '../deps.ts';
 import { SipError } from '../errors.ts';
 import type { Limits } from '../message/limits.ts';
 import { type ParseResult, parseMessage } from '../message/parse.ts';
 import { createWheel, type Wheel } from '../wheel.ts';
-import { addressOf, plainHost, showAddress } from './address.ts';
-import { CloseListeners } from './close-listeners.ts';
-import type { Address, Flow, KeepAlive, Receiver, Transport } from './transport.ts';
+import { addressOf, canonicalHost, hostOnly, plainHost, sameHost, showAddress } from './address.ts';
+import { type Datagrams, literalOnly, localTowards } from './local-address.ts';
+import { formatBindingSuccess, formatUnknownAttributes, looksLikeStun, parseStun } from './stun.ts';
+import { createStunClient } from './stun-client.ts';
+import type { Address, Receiver, Transport } from './transport.ts';
+import { forgetOne, UdpFlow, type UdpRoom } from './udp-flow.ts';
+
+export type { Datagrams } from './local-address.ts';
 
 export interface UdpOptions {
-  /** Where to bind: an IP literal, `0.0.0.0` or `::` (both families) for all. */
-  readonly host: string;
-  /** 0 takes any. */
+  /**
+   * Where to bind: an IP literal, `0.0.0.0`, or `::` (both families on one socket). Several make a socket each, with
+   * `::` for IPv6 alone where IPv4 has one of its own. The first must be had; another whose family this machine does
+   * not speak is left out.
+   */
+  readonly host: string | readonly string[];
+  /** 0 takes any, for each socket its own. */
   readonly port: number;
   readonly limits?: Partial<Limits> | undefined;
   /** Remote addresses remembered; the one that was quiet longest is forgotten, which closes nothing. */
   readonly maxFlows?: number | undefined;
 }
 
-/** The part of node:dgram that is used; tests put failing ones in its place. */
-export type Datagrams = (options: {
-  type: 'udp4' | 'udp6';
-  lookup: (
-    host: string,
-    options: unknown,
-    done: (error: Error | null, address: string, family: number) => void,
-  ) => void;
-  recvBufferSize?: number;
-}) => Socket;
-
 export interface UdpDeps {
   readonly clock: Clock;
   readonly log: Log;
+  /** For STUN transactions; default: the machine's own. */
+  readonly random?: Random | undefined;
   readonly wheel?: Wheel | undefined;
   readonly datagrams?: Datagrams | undefined;
 }
@@ -40,65 +40,90 @@ export interface UdpDeps {
 const DEFAULT_FLOWS = 20_000;
 /** Bytes asked of the operating system to hold a burst; it may give less. */
 const RECEIVE_BUFFER = 1_048_576;
-/** Milliseconds after which the own address towards a peer is looked up again: networks change. */
-const LOCAL_FRESH = 10_000;
-const KEEP_ALIVE = Buffer.from('\r\n\r\n');
+
+interface Bound {
+  readonly socket: Socket;
+  readonly local: Address;
+  readonly v4: boolean;
+  readonly v6: boolean;
+  readonly wildcard: boolean;
+}
 
 /**
  * SIP over UDP (RFC 3261 §18). A flow is a remote address and nothing more; an error of one datagram rejects its
  * `send` and leaves the flow as it is. Names are never looked up here: Node's own look-up costs a turn of the loop for
- * every datagram even where there is nothing to look up.
+ * every datagram even where there is nothing to look up. STUN binding requests are answered (RFC 5626 §8).
  */
 export function createUdpTransport(deps: UdpDeps, options: UdpOptions): Transport {
   const { clock, log } = deps;
+  const random = deps.random ?? createNodeDeps().random;
   const wheel = deps.wheel ?? createWheel(clock);
   const datagrams: Datagrams = deps.datagrams ?? ((given) => createSocket(given));
-  const type = options.host.includes(':') ? 'udp6' : 'udp4';
-  const wildcard = options.host === '0.0.0.0' || options.host === '::';
+  const hosts = typeof options.host === 'string' ? [options.host] : options.host;
   const most = options.maxFlows ?? DEFAULT_FLOWS;
   const flows = new Map<string, UdpFlow>();
-  const counts = { messages: 0, received: 0, sent: 0, failed: 0, keepAlives: 0, foreign: 0 };
+  const counts = { messages: 0, received: 0, sent: 0, failed: 0, keepAlives: 0, stun: 0, foreign: 0 };
   let receiver: Receiver | undefined;
-  let socket: Socket | undefined;
-  let local: Address = { host: options.host, port: options.port };
+  let sockets: readonly Bound[] = [];
   let nextId = 1;
 
-  const make = (): Socket => datagrams({ type, lookup: literalOnly, recvBufferSize: RECEIVE_BUFFER });
+  const nowhere: Address = { host: hosts[0] ?? '0.0.0.0', port: options.port };
+
+  /** The socket that reaches such an address. */
+  const socketTo = (host: string): Bound | undefined => {
+    const v6 = host.includes(':');
+    for (const one of sockets) if (v6 ? one.v6 : one.v4) return one;
+    return undefined;
+  };
+
+  const send = (remote: Address, bytes: Buffer): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const fail = (cause: unknown): void => {
+        counts.failed += 1;
+        reject(new SipError('FLOW_REFUSED', { protocol: 'udp', remote: showAddress(remote), cause }));
+      };
+      // A socket that cannot reach it says best why.
+      const bound = socketTo(remote.host) ?? sockets[0];
+      if (bound === undefined) {
+        fail(new Error('the transport is stopped'));
+        return;
+      }
+      const mapped = !bound.local.host.includes(':') || remote.host.includes(':');
+      const host = mapped ? remote.host : `::ffff:${remote.host}`;
+      try {
+        bound.socket.send(bytes, remote.port, host, (error) => {
+          if (error) fail(error);
+          else {
+            counts.sent += bytes.length;
+            resolve();
+          }
+        });
+      } catch (error) {
+        // A port out of range, a socket that was just closed.
+        fail(error);
+      }
+    });
+
+  const stun = createStunClient({ clock, random, send });
 
   const room: UdpRoom = {
     clock,
+    random,
     wheel,
-    get local() {
-      return local;
-    },
-    send(remote, bytes) {
-      return new Promise((resolve, reject) => {
-        const fail = (cause: unknown): void => {
-          counts.failed += 1;
-          reject(new SipError('FLOW_REFUSED', { protocol: 'udp', remote: showAddress(remote), cause }));
-        };
-        if (socket === undefined) {
-          fail(new Error('the transport is stopped'));
-          return;
-        }
-        const host = type === 'udp6' && !remote.host.includes(':') ? `::ffff:${remote.host}` : remote.host;
-        try {
-          socket.send(bytes, remote.port, host, (error) => {
-            if (error) fail(error);
-            else {
-              counts.sent += bytes.length;
-              resolve();
-            }
-          });
-        } catch (error) {
-          // A port out of range, a socket that was just closed.
-          fail(error);
-        }
-      });
-    },
-    findLocal(remote) {
-      if (!wildcard) return Promise.resolve(local);
-      return probe(datagrams, remote).then((host) => ({ host: host ?? local.host, port: local.port }));
+    stun,
+    bound: (remote) => (socketTo(remote.host) ?? sockets[0])?.local ?? nowhere,
+    send,
+    async findLocal(remote) {
+      const bound = socketTo(remote.host) ?? sockets[0];
+      if (bound === undefined) return nowhere;
+      if (!bound.wildcard) return bound.local;
+      const host = await localTowards(remote, datagrams);
+      // Nothing can be sent now, and what were sent later would show an address that nobody can answer to.
+      if (host === undefined) {
+        const cause = new Error('there is no way to it');
+        throw new SipError('FLOW_REFUSED', { protocol: 'udp', remote: showAddress(remote), cause });
+      }
+      return { host, port: bound.local.port };
     },
     closed(flow, cause) {
       const key = showAddress(flow.remote);
@@ -126,7 +151,12 @@ export function createUdpTransport(deps: UdpDeps, options: UdpOptions): Transpor
       counts.keepAlives += 1;
       return;
     }
-    // STUN (RFC 5389 §6) and other binary traffic on the port: SIP begins with a letter or another token.
+    const remote = { host: plainHost(from.address), port: from.port };
+    if (looksLikeStun(bytes)) {
+      takeStun(bytes, remote);
+      return;
+    }
+    // Other binary traffic on the port: SIP begins with a letter or another token.
     if ((bytes[0] ?? 0) < 10) {
       counts.foreign += 1;
       return;
@@ -134,150 +164,111 @@ export function createUdpTransport(deps: UdpDeps, options: UdpOptions): Transpor
     counts.messages += 1;
     counts.received += bytes.length;
     const parsed: ParseResult = parseMessage(bytes, options.limits);
-    receiver.message(flowTo({ host: plainHost(from.address), port: from.port }, false), bytes, parsed);
+    receiver.message(flowTo(remote, false), bytes, parsed);
+  };
+
+  const takeStun = (bytes: Buffer, from: Address): void => {
+    const message = parseStun(bytes);
+    if (message === undefined) {
+      counts.foreign += 1;
+      return;
+    }
+    counts.stun += 1;
+    if (message.kind === 'request') {
+      const answer =
+        message.unknown.length > 0
+          ? formatUnknownAttributes(message.transaction, message.unknown)
+          : formatBindingSuccess(message.transaction, from);
+      // Who asked asks again when it gets nothing.
+      send(from, answer).catch(() => undefined);
+    } else if (message.kind !== 'indication' && !stun.receive(message, from)) counts.foreign += 1;
+  };
+
+  const bind = (host: string): Promise<Bound> => {
+    const v6 = host.includes(':');
+    // Where IPv4 has a socket of its own, that of IPv6 leaves it alone.
+    const both = host === '::' && !hosts.some((one) => !one.includes(':'));
+    const socket = datagrams({
+      type: v6 ? 'udp6' : 'udp4',
+      lookup: literalOnly,
+      recvBufferSize: RECEIVE_BUFFER,
+      ipv6Only: v6 && !both,
+    });
+    return new Promise((resolve, reject) => {
+      socket.once('error', (cause) => {
+        socket.close();
+        const local = showAddress({ host, port: options.port });
+        reject(new SipError('CANNOT_LISTEN', { protocol: 'udp', local, cause }));
+      });
+      socket.bind({ address: host, port: options.port }, () => {
+        socket.removeAllListeners('error');
+        socket.on('error', (error) => log.warn('udp socket failed', { error: error.message }));
+        socket.on('message', take);
+        const address = socket.address();
+        const local = addressOf(address.address, address.port);
+        resolve({ socket, local, v4: !v6 || both, v6, wildcard: host === '0.0.0.0' || host === '::' });
+      });
+    });
+  };
+
+  const release = async (bound: readonly Bound[]): Promise<void> => {
+    await Promise.all(bound.map(({ socket }) => new Promise<void>((done) => socket.close(() => done()))));
   };
 
   return {
     protocol: 'udp',
     get local() {
-      return local;
+      return sockets[0]?.local ?? nowhere;
     },
-    start(given) {
+    async start(given) {
       receiver = given;
-      const bound = make();
-      return new Promise((resolve, reject) => {
-        bound.once('error', (cause) => {
-          bound.close();
-          reject(new SipError('CANNOT_LISTEN', { protocol: 'udp', local: showAddress(options), cause }));
-        });
-        bound.bind({ address: options.host, port: options.port }, () => {
-          bound.removeAllListeners('error');
-          bound.on('error', (error) => log.warn('udp socket failed', { error: error.message }));
-          bound.on('message', take);
-          const address = bound.address();
-          local = addressOf(address.address, address.port);
-          socket = bound;
-          resolve();
-        });
-      });
+      const bound: Bound[] = [];
+      for (const host of hosts) {
+        try {
+          bound.push(await bind(host));
+        } catch (error) {
+          if (bound.length > 0 && isMissingFamily(error)) {
+            log.info('udp is bound without one of its addresses', { host, error: String(error) });
+            continue;
+          }
+          await release(bound);
+          throw error;
+        }
+      }
+      sockets = bound;
     },
-    connect: (remote) => flowTo(remote, true),
+    connect: (remote) => {
+      const host = isIPv6(remote.host) ? canonicalHost(remote.host) : remote.host;
+      return flowTo({ host, port: remote.port }, true);
+    },
+    reaches: (host) => sockets.length === 0 || socketTo(host) !== undefined,
+    async checkLocal(gone, towards) {
+      for (const flow of [...flows.values()]) {
+        const bound = socketTo(flow.remote.host);
+        const was = flow.local.host;
+        // The way to a peer that is kept open may change although both addresses stay.
+        if (!bound?.wildcard || !(flow.keptAlive || (flow.held && gone.has(hostOnly(was))))) continue;
+        const now = await towards(flow.remote);
+        if (now === undefined || was === bound.local.host || sameHost(now, was)) continue;
+        const remote = showAddress(flow.remote);
+        flow.close(new SipError('FLOW_MOVED', { protocol: 'udp', remote, was, now }));
+      }
+    },
     async stop() {
       for (const flow of [...flows.values()]) flow.close();
-      const closing = socket;
-      socket = undefined;
+      const closing = sockets;
+      sockets = [];
       receiver = undefined;
-      if (closing !== undefined) await new Promise<void>((done) => closing.close(() => done()));
+      await release(closing);
     },
-    counts: () => ({ ...counts, flows: flows.size }),
+    counts: () => ({ ...counts, flows: flows.size, asked: stun.size }),
   };
 }
 
-interface UdpRoom {
-  readonly clock: Clock;
-  readonly wheel: Wheel;
-  readonly local: Address;
-  send(remote: Address, bytes: Buffer): Promise<void>;
-  findLocal(remote: Address): Promise<Address>;
-  closed(flow: UdpFlow, cause: Error | undefined): void;
-}
-
-/** A class, since a stack may hold ten thousand of them. */
-class UdpFlow implements Flow {
-  readonly id: number;
-  readonly remote: Address;
-  readonly opened: boolean;
-  state: 'open' | 'closed' = 'open';
-  /** Whether it was used since the table was last searched for a quiet one. */
-  used = true;
-  private readonly room: UdpRoom;
-  private seen: Address | undefined = undefined;
-  private seenAt = 0;
-  private cause: Error | undefined = undefined;
-  private readonly listeners = new CloseListeners();
-  private pinger: Timer | undefined = undefined;
-
-  constructor(room: UdpRoom, id: number, remote: Address, opened: boolean) {
-    this.room = room;
-    this.id = id;
-    this.remote = remote;
-    this.opened = opened;
-  }
-
-  get protocol(): 'udp' {
-    return 'udp';
-  }
-
-  get reliable(): boolean {
-    return false;
-  }
-
-  get local(): Address {
-    return this.seen ?? this.room.local;
-  }
-
-  /** Whether somebody relies on this very object. */
-  get held(): boolean {
-    return this.pinger !== undefined || this.listeners.any;
-  }
-
-  async ready(): Promise<void> {
-    if (this.state === 'closed') throw this.gone();
-    const now = this.room.clock.now();
-    if (this.seen !== undefined && now - this.seenAt < LOCAL_FRESH) return;
-    this.seen = await this.room.findLocal(this.remote);
-    this.seenAt = now;
-  }
-
-  send(bytes: Buffer): Promise<void> {
-    if (this.state === 'closed') return Promise.reject(this.gone());
-    this.used = true;
-    return this.room.send(this.remote, bytes);
-  }
-
-  keepAlive(options: KeepAlive | undefined): void {
-    this.pinger?.cancel();
-    this.pinger = undefined;
-    if (options === undefined || this.state === 'closed') return;
-    this.pinger = this.room.wheel.after(options.interval, () => {
-      // What is lost says nothing: only the answers to requests tell whether the path is there.
-      this.send(KEEP_ALIVE).catch(() => undefined);
-      this.keepAlive(options);
-    });
-  }
-
-  onClose(listener: (cause: Error | undefined) => void): () => void {
-    return this.state === 'closed' ? this.listeners.late(listener, this.cause) : this.listeners.add(listener);
-  }
-
-  close(cause?: Error): void {
-    if (this.state === 'closed') return;
-    this.state = 'closed';
-    this.cause = cause;
-    this.pinger?.cancel();
-    this.pinger = undefined;
-    this.room.closed(this, cause);
-    this.listeners.tell(cause);
-  }
-
-  private gone(): SipError {
-    return new SipError('FLOW_CLOSED', { protocol: 'udp', remote: showAddress(this.remote) });
-  }
-}
-
-/**
- * Forgets a flow that was quiet (second chance: those used since the last search go to the end of the line). The
- * object itself goes on working for whoever has it.
- */
-function forgetOne(flows: Map<string, UdpFlow>): void {
-  let tries = flows.size * 2;
-  for (const [key, flow] of flows) {
-    tries -= 1;
-    flows.delete(key);
-    if (tries <= 0 || (!flow.used && !flow.held)) return;
-    flow.used = false;
-    flows.set(key, flow);
-  }
+/** The machine has no such family, or no address of it. */
+function isMissingFamily(error: unknown): boolean {
+  const cause = error instanceof Error ? (error.cause as { code?: unknown } | undefined) : undefined;
+  return cause?.code === 'EAFNOSUPPORT' || cause?.code === 'EADDRNOTAVAIL';
 }
 
 /** RFC 5626 §3.5.1 and what else is sent to keep a binding open: CRLFs, blanks, NULs, or nothing at all. */
@@ -287,29 +278,4 @@ function isKeepAlive(bytes: Buffer): boolean {
     if (byte !== 13 && byte !== 10 && byte !== 0 && byte !== 32) return false;
   }
   return true;
-}
-
-/** In place of dns.lookup: addresses only. */
-function literalOnly(
-  host: string,
-  _options: unknown,
-  done: (error: Error | null, address: string, family: number) => void,
-): void {
-  const family = isIP(host);
-  done(family === 0 ? new Error(`${host} is no IP address`) : null, host, family === 0 ? 4 : family);
-}
-
-/** The own address that the system would use towards a peer: that of a socket connected to it. Sends nothing. */
-function probe(datagrams: Datagrams, remote: Address): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const socket = datagrams({ type: remote.host.includes(':') ? 'udp6' : 'udp4', lookup: literalOnly });
-    const done = (host: string | undefined): void => {
-      socket.close();
-      resolve(host);
-    };
-    socket.once('error', () => done(undefined));
-    socket.connect(remote.port === 0 ? 5060 : remote.port, remote.host, () =>
-      done(plainHost(socket.address().address)),
-    );
-  });
 }

@@ -20,6 +20,19 @@ export interface KamailioSettings {
   mayNotSubscribe: readonly string[];
   /** RFC 5626 at the registrar. */
   outbound: boolean;
+  /** Answers STUN on its UDP port. */
+  stun: boolean;
+  /** Listens by TLS as well, with files in PEM. */
+  tls:
+    | {
+        port: number;
+        cert: string;
+        key: string;
+        ca: string;
+        /** Whether it insists on a certificate of clients. */
+        clients: boolean;
+      }
+    | undefined;
 }
 
 const MODULES = [
@@ -32,7 +45,9 @@ export const TRACE = /trace (in|out) ([0-9a-f]+)/;
 
 export function kamailioConfig(settings: KamailioSettings): string {
   const { port, domain, users, tables, algorithm } = settings;
-  const modules = [...MODULES, settings.outbound ? 'outbound' : ''].join(' ').split(' ').filter(Boolean);
+  const { tls } = settings;
+  const more = [settings.outbound ? 'outbound' : '', settings.stun ? 'stun' : ''];
+  const modules = [tls ? 'tls' : '', ...MODULES, ...more].join(' ').split(' ').filter(Boolean);
   const here = `127.0.0.1:${port}`;
   return `#!KAMAILIO
 debug=1
@@ -44,6 +59,7 @@ tcp_children=1
 auto_aliases=no
 listen=udp:${here}
 listen=tcp:${here}
+${tls ? `enable_tls=yes\nlisten=tls:127.0.0.1:${tls.port}` : ''}
 alias="${domain}"
 alias="${TAP_HOST}"
 tcp_connection_lifetime=3605
@@ -52,6 +68,16 @@ pv_buffer_size=262144
 pv_buffer_slots=4
 mpath="${settings.modules}"
 ${modules.map((name) => `loadmodule "${name}.so"`).join('\n')}
+${
+  tls
+    ? `modparam("tls", "tls_method", "TLSv1.2+")
+modparam("tls", "certificate", "${tls.cert}")
+modparam("tls", "private_key", "${tls.key}")
+modparam("tls", "ca_list", "${tls.ca}")
+modparam("tls", "verify_certificate", ${tls.clients ? 1 : 0})
+modparam("tls", "require_certificate", ${tls.clients ? 1 : 0})`
+    : ''
+}
 modparam("xlog", "buf_size", 200000)
 modparam("db_text", "db_mode", 0)
 modparam("usrloc", "db_mode", 0)

@@ -19,6 +19,8 @@ export interface Traced {
 
 export interface Kamailio {
   readonly port: number;
+  /** 0: none. */
+  readonly tlsPort: number;
   readonly domain: string;
   /** Requests since the start; responses are not among them. Its log may lag behind its answers. */
   readonly traced: Watched<Traced>;
@@ -40,8 +42,12 @@ export type KamailioOptions = Partial<
     | 'cleanPeriod'
     | 'mayNotSubscribe'
     | 'outbound'
+    | 'stun'
   >
->;
+> & {
+  /** PEM texts: it listens by TLS as well. */
+  readonly tls?: { cert: string; key: string; ca: string; clients?: boolean };
+};
 
 const TABLES = ['/usr/share/kamailio/dbtext/kamailio', '/usr/local/share/kamailio/dbtext/kamailio'];
 const MODULES = [
@@ -65,6 +71,12 @@ export async function startKamailio(options: KamailioOptions = {}): Promise<Kama
   for (const table of ['version', 'presentity', 'active_watchers', 'watchers', 'xcap'])
     cpSync(join(source, table), join(tables, table));
 
+  const tlsPort = options.tls === undefined ? 0 : await freePort();
+  const pem = (name: 'cert' | 'key' | 'ca'): string => {
+    const path = join(home, `${name}.pem`);
+    writeFileSync(path, options.tls?.[name] ?? '', { mode: 0o600 });
+    return path;
+  };
   const domain = options.domain ?? 'test.local';
   const config = join(home, 'kamailio.cfg');
   writeFileSync(
@@ -81,6 +93,14 @@ export async function startKamailio(options: KamailioOptions = {}): Promise<Kama
       cleanPeriod: options.cleanPeriod ?? 2,
       mayNotSubscribe: options.mayNotSubscribe ?? [],
       outbound: options.outbound ?? false,
+      stun: options.stun ?? false,
+      tls: options.tls && {
+        port: tlsPort,
+        cert: pem('cert'),
+        key: pem('key'),
+        ca: pem('ca'),
+        clients: options.tls.clients ?? false,
+      },
     }),
   );
 
@@ -114,6 +134,7 @@ export async function startKamailio(options: KamailioOptions = {}): Promise<Kama
   const clear = (): void => rmSync(home, { recursive: true, force: true });
   return {
     port,
+    tlsPort,
     domain,
     traced,
     get program() {

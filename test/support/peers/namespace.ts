@@ -10,6 +10,10 @@ import { type Program, type ProgramOptions, startProgram } from './program.ts';
 export const NAMESPACE: readonly string[] = ['unshare', 'nsenter', 'ip', 'mount'];
 
 export interface Namespace {
+  /** Of the process that keeps it: what `ip link set … netns` takes. */
+  readonly pid: number;
+  /** Runs `ip` inside. */
+  ip(...args: readonly string[]): Promise<void>;
   /** Starts a program inside. */
   start(options: ProgramOptions): Program;
   /** Brings the loopback interface up. */
@@ -56,14 +60,16 @@ export async function startNamespace(): Promise<Namespace> {
     ...(rights().length > 0 ? ['-U', '--preserve-credentials'] : []),
     '--',
   ];
-  const link = async (state: 'up' | 'down'): Promise<void> => {
-    await promisify(execFile)('nsenter', [...enter, 'ip', 'link', 'set', 'lo', state]);
+  const ip = async (...args: readonly string[]): Promise<void> => {
+    await promisify(execFile)('nsenter', [...enter, 'ip', ...args]);
   };
   return {
+    pid: keeper.pid,
+    ip,
     start: (options) =>
       startProgram({ ...options, command: 'nsenter', args: [...enter, options.command, ...options.args] }),
-    linkUp: () => link('up'),
-    linkDown: () => link('down'),
+    linkUp: () => ip('link', 'set', 'lo', 'up'),
+    linkDown: () => ip('link', 'set', 'lo', 'down'),
     // The file is bound by its inode, so it is written in place.
     resolvConf: (text) => writeFileSync(resolv, text),
     async stop() {

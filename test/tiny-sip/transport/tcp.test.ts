@@ -475,3 +475,131 @@ test('both families on one socket; IPv4 is shown as IPv4', async () => {
   await seen.until(() => seen.messages.length === 1);
   assert.is(seen.messages[0]?.flow.remote.host, '127.0.0.1');
 });
+
+test('S42: idle connections of one source are bounded: the quietest gives way, those that somebody relies on stay', async () => {
+  const { transport, clock } = create({ maxPerSource: 4, idle: 3_600_000, mute: 3_600_000 });
+  const seen = createRecorder();
+  await transport.start(seen);
+  const kept = await dial(transport);
+  kept.socket.write(message('kept'));
+  await seen.until(() => seen.messages.length === 1);
+  seen.messages[0]?.flow.onClose(() => undefined);
+  const second = await dial(transport);
+  await eventually(() => transport.counts().flows === 2);
+  await clock.advance(1_000);
+  const third = await dial(transport);
+  const fourth = await dial(transport);
+  await eventually(() => transport.counts().flows === 4);
+  const tooSoon = await dial(transport);
+  await eventually(tooSoon.closed, 'nothing is quiet for long enough to give way');
+  assert.is(transport.counts().refused, 1);
+  await clock.advance(40_000);
+  const sixth = await dial(transport);
+  await eventually(second.closed, 'the quietest');
+  assert.is(transport.counts().displaced, 1);
+  assert.not(kept.closed() || third.closed() || fourth.closed() || sixth.closed());
+  const { at } = await listen(() => undefined);
+  await transport.connect(at).ready();
+  assert.is(transport.counts().flows, 5, 'what this side opens does not count');
+  sixth.socket.write(message('sixth'));
+  await seen.until(() => seen.messages.length === 2);
+});
+
+test('a connection that was accepted and says nothing whole is not kept for as long as one that speaks', async () => {
+  const { transport, clock } = create({ mute: 30_000, idle: 600_000 });
+  const seen = createRecorder();
+  await transport.start(seen);
+  const mute = await dial(transport);
+  const pinging = await dial(transport);
+  const speaking = await dial(transport);
+  await eventually(() => transport.counts().flows === 3);
+  pinging.socket.write('\r\n\r\n');
+  await eventually(() => pinging.heard() === '\r\n', 'the pong');
+  speaking.socket.write(message('1'));
+  await seen.until(() => seen.messages.length === 1);
+  await clock.advance(32_000);
+  await eventually(mute.closed, 'the mute one');
+  await clock.advance(300_000);
+  assert.not(pinging.closed() || speaking.closed());
+  assert.is(transport.counts().flows, 2);
+});
+
+test('a reader that takes nothing at all is cut off, and whoever waits for it learns it', async () => {
+  const { transport, clock } = create({ listen: false, writeTimeout: 20_000, queueBytes: 1e9 });
+  const seen = createRecorder();
+  await transport.start(seen);
+  const { at } = await listen((socket) => socket.pause());
+  const flow = transport.connect(at);
+  await flow.ready();
+  // More than two socket buffers hold.
+  const sent = Array.from({ length: 300 }, (_, n) => flow.send(message(String(n), 'x'.repeat(60_000))));
+  const outcomes = Promise.allSettled(sent);
+  await eventually(() => (transport.counts().queued ?? 0) > 1_000_000);
+  let quiet = -1;
+  await eventually(() => {
+    const before = quiet;
+    quiet = transport.counts().sent ?? 0;
+    return before === quiet;
+  });
+  await clock.advance(25_000);
+  assert.is(flow.state, 'closed');
+  assert.is((seen.closes[0]?.cause as { code?: string } | undefined)?.code, 'SIP_FLOW_STALLED');
+  assert.ok((await outcomes).some((one) => one.status === 'rejected'));
+  assert.is(transport.counts().queued, 0);
+  assert.is(clock.pending(), 0);
+});
+
+test('what waits for all slow readers together is bounded', async () => {
+  const { transport } = create({ listen: false, queuedBytes: 3_000_000, queueBytes: 1e9 });
+  await transport.start(createRecorder());
+  const flows = [];
+  for (let n = 0; n < 3; n += 1) {
+    const { at } = await listen((socket) => socket.pause());
+    const flow = transport.connect(at);
+    await flow.ready();
+    flows.push(flow);
+  }
+  const big = message('big', 'x'.repeat(60_000));
+  const outcomes = new Map<string, number>();
+  const waiting: Promise<unknown>[] = [];
+  for (let n = 0; n < 600; n += 1)
+    for (const flow of flows)
+      waiting.push(
+        flow.send(big).catch((error) => outcomes.set(error.code, (outcomes.get(error.code) ?? 0) + 1)),
+      );
+  assert.ok((transport.counts().queued ?? 0) <= 3_000_000);
+  await eventually(() => (outcomes.get('SIP_QUEUE_FULL') ?? 0) > 100);
+  for (const flow of flows) flow.close(new Error('enough'));
+  await Promise.all(waiting);
+  assert.is(transport.counts().queued, 0);
+});
+
+test('S29: a connection whose own address is gone is closed once there is another way', async () => {
+  const { transport } = create({ listen: false });
+  const seen = createRecorder();
+  await transport.start(seen);
+  const { at } = await listen(() => undefined);
+  const flow = transport.connect(at);
+  await flow.ready();
+  const gone = new Set(['127.0.0.1']);
+  await transport.checkLocal?.(new Set(), async () => '192.0.2.9');
+  await transport.checkLocal?.(gone, async () => undefined);
+  await transport.checkLocal?.(gone, async () => '127.0.0.1');
+  assert.is(flow.state, 'open');
+  await transport.checkLocal?.(gone, async () => '192.0.2.9');
+  assert.is(flow.state, 'closed');
+  assert.is((seen.closes[0]?.cause as { code?: string } | undefined)?.code, 'SIP_FLOW_MOVED');
+});
+
+test('IPv6: there and back, one connection for every spelling of the address', async () => {
+  const { transport: server } = create({}, '::1');
+  const seen = createRecorder();
+  await server.start(seen);
+  const { transport } = create({ listen: false });
+  await transport.start(createRecorder());
+  const flow = transport.connect({ host: '0:0:0:0:0:0:0:1', port: server.local.port });
+  await flow.send(message('1'));
+  await seen.until(() => seen.messages.length === 1);
+  assert.is(flow.local.host, '::1');
+  assert.is(transport.connect(server.local), flow);
+});

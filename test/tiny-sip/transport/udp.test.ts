@@ -1,13 +1,18 @@
 import { createSocket } from 'node:dgram';
 import * as assert from 'uvu/assert';
-import type { Transport } from '../../../src/tiny-sip/transport/transport.ts';
+import {
+  formatBindingRequest,
+  formatBindingSuccess,
+  formatUnknownAttributes,
+  parseStun,
+} from '../../../src/tiny-sip/transport/stun.ts';
 import { createUdpTransport } from '../../../src/tiny-sip/transport/udp.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 import { suite } from '../../support/harness.ts';
 import { createRecorder, eventually, message, silent } from './recorder.ts';
 
 const test = suite('udp');
-const running: Transport[] = [];
+const running: { stop(): Promise<void> }[] = [];
 test.afterEach(async () => {
   for (const transport of running.splice(0)) await transport.stop();
 });
@@ -75,7 +80,7 @@ test('too large, no route, no such port, no address: send rejects, nothing throw
   await right.until(() => right.messages.length === 1);
 });
 
-test('keep-alive datagrams and STUN are no messages; garbage is a message that fails', async () => {
+test('keep-alive datagrams, STUN and other binary traffic are no messages; garbage is a message that fails', async () => {
   const { transport } = create();
   const seen = createRecorder();
   await transport.start(seen);
@@ -87,11 +92,13 @@ test('keep-alive datagrams and STUN are no messages; garbage is a message that f
     transport.local.port,
     '127.0.0.1',
   );
+  socket.send(Buffer.from('0300ffff', 'hex'), transport.local.port, '127.0.0.1');
   socket.send('garbage', transport.local.port, '127.0.0.1');
   await seen.until(() => seen.messages.length === 1);
   socket.close();
   assert.is(seen.messages[0]?.parsed.ok, false);
   assert.is(transport.counts().keepAlives, 5);
+  assert.is(transport.counts().stun, 1);
   assert.is(transport.counts().foreign, 1);
 });
 
@@ -131,6 +138,34 @@ test('a socket for all addresses tells the one that a peer will see', async () =
   const flow = transport.connect({ host: '127.0.0.1', port: 5060 });
   await flow.ready();
   assert.equal(flow.local, { host: '127.0.0.1', port: transport.local.port });
+});
+
+test('S29: while there is no way to a peer its flow is not ready: a wildcard never gets into Via or Contact', async () => {
+  let way = false;
+  const { transport } = create(
+    '0.0.0.0',
+    {},
+    {
+      datagrams: (options: Parameters<typeof createSocket>[0]) => {
+        const socket = createSocket(options);
+        const connect = socket.connect.bind(socket);
+        // A broadcast address is refused by the system at once, as an unreachable one is.
+        socket.connect = ((port: number, host: string) =>
+          connect(port, way ? host : '255.255.255.255')) as typeof socket.connect;
+        return socket;
+      },
+    },
+  );
+  await transport.start(createRecorder());
+  const flow = transport.connect({ host: '127.0.0.1', port: 5060 });
+  await flow.ready().then(
+    () => assert.unreachable(),
+    (error) => assert.is(error.code, 'SIP_FLOW_REFUSED'),
+  );
+  assert.is(flow.state, 'open');
+  way = true;
+  await flow.ready();
+  assert.is(flow.local.host, '127.0.0.1');
 });
 
 test('a port that is taken is an error with a code', async () => {
@@ -202,4 +237,221 @@ test('S7: a socket whose every write fails, by event or by throwing, breaks noth
         (error) => assert.is(error.code, 'SIP_FLOW_REFUSED'),
       );
   }
+});
+
+/** What a NAT and a STUN server are here: sockets that the test holds. `drop` loses everything from now on. */
+async function stunServer(host = '127.0.0.1') {
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+  const state = { asked: 0, drop: false, mapped: { host: '198.51.100.7', port: 40_000 }, refuse: false };
+  socket.on('message', (bytes, from) => {
+    const message = parseStun(bytes);
+    if (message?.kind !== 'request') return;
+    state.asked += 1;
+    if (state.drop) return;
+    const answer = state.refuse
+      ? formatUnknownAttributes(message.transaction, [0x30])
+      : formatBindingSuccess(message.transaction, state.mapped);
+    socket.send(answer, from.port, from.address);
+  });
+  await new Promise<void>((resolve) => socket.bind(0, host, resolve));
+  running.push({ stop: () => new Promise<void>((resolve) => socket.close(() => resolve())) });
+  return { at: { host, port: socket.address().port }, state };
+}
+
+const STUN = { interval: 29_000, pong: 10_000, stun: true } as const;
+
+for (const host of ['127.0.0.1', '::1'])
+  test(`RFC 5626 §8: a STUN binding request on the SIP port is answered with the address it came from, ${host}`, async () => {
+    const { transport } = create(host);
+    await transport.start(createRecorder());
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+    running.push({ stop: () => new Promise<void>((resolve) => socket.close(() => resolve())) });
+    const answers: Buffer[] = [];
+    socket.on('message', (bytes) => answers.push(bytes));
+    await new Promise<void>((resolve) => socket.bind(0, host, resolve));
+    const ask = (bytes: Buffer): void => socket.send(bytes, transport.local.port, host);
+    ask(formatBindingRequest(Buffer.alloc(12, 7)));
+    await eventually(() => answers.length === 1);
+    const answer = parseStun(answers[0] ?? Buffer.alloc(0));
+    assert.is(answer?.kind, 'success');
+    assert.equal(answer?.transaction, Buffer.alloc(12, 7));
+    assert.equal(answer?.mapped, { host, port: socket.address().port });
+    // RFC 5389 §7.3.1: an attribute that must be understood.
+    ask(Buffer.from('000100042112a4420707070707070707070707070030' + '0000', 'hex'));
+    await eventually(() => answers.length === 2);
+    assert.is(parseStun(answers[1] ?? Buffer.alloc(0))?.code, 420);
+    // Answers that nobody asked for, and what is no STUN, get no answer: two servers would talk for ever.
+    ask(formatBindingSuccess(Buffer.alloc(12, 7), { host: '192.0.2.1', port: 1 }));
+    ask(Buffer.alloc(40));
+    ask(formatBindingRequest(Buffer.alloc(12, 8)));
+    await eventually(() => answers.length === 3);
+    assert.equal(parseStun(answers[2] ?? Buffer.alloc(0))?.transaction, Buffer.alloc(12, 8));
+    assert.is(transport.counts().foreign, 2);
+  });
+
+// device                 NAT                      server
+//   |-- binding request ----|------------------------>|   every 24 to 29 s
+//   |<-- mapped address ----|-------------------------|
+//   |-- binding request --->X                             the NAT forgets
+//   |   (9 s of repetition, then the flow is closed)
+test('S30: a NAT that drops without a word is found by STUN in less than 40 s', async () => {
+  const { clock, transport } = create();
+  const seen = createRecorder();
+  await transport.start(seen);
+  const { at, state } = await stunServer();
+  const flow = transport.connect(at);
+  flow.keepAlive(STUN);
+  const minute = async (seconds: number, holds: () => boolean): Promise<number> => {
+    for (let n = 1; n <= seconds; n += 1) {
+      await clock.advance(1_000);
+      for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      if (holds()) return n;
+    }
+    return seconds;
+  };
+  for (let ping = 1; ping <= 3; ping += 1) {
+    const took = await minute(40, () => state.asked === ping && transport.counts().asked === 0);
+    assert.ok(took >= 24 && took <= 31, `${took} s`);
+  }
+  assert.is(flow.state, 'open');
+  state.drop = true;
+  const took = await minute(60, () => flow.state === 'closed');
+  assert.ok(took < 40, `${took} s`);
+  assert.ok(state.asked >= 3 + 4, 'it was tried more than once');
+  assert.is((seen.closes[0]?.cause as { code?: string } | undefined)?.code, 'SIP_FLOW_SILENT');
+  assert.is.not(transport.connect(at), flow, 'the next one is new');
+  assert.is(clock.pending(), 0);
+});
+
+for (const [what, change, code] of [
+  ['changed its mapping', { mapped: { host: '198.51.100.7', port: 40_001 } }, 'SIP_FLOW_MOVED'],
+  ['moved to another address', { mapped: { host: '198.51.100.8', port: 40_000 } }, 'SIP_FLOW_MOVED'],
+  ['refuses', { refuse: true }, 'SIP_FLOW_REFUSED'],
+] as const)
+  test(`RFC 5626 §4.4.2: a peer or NAT that ${what}: the flow has failed`, async () => {
+    const { clock, transport } = create();
+    const seen = createRecorder();
+    await transport.start(seen);
+    const { at, state } = await stunServer();
+    const flow = transport.connect(at);
+    flow.keepAlive(STUN);
+    const next = async (asked: number): Promise<void> => {
+      await clock.advance(31_000);
+      await eventually(() => state.asked >= asked && transport.counts().asked === 0, `answer ${asked}`);
+    };
+    await next(1);
+    await next(2);
+    assert.is(flow.state, 'open');
+    Object.assign(state, change);
+    await next(3);
+    assert.is(flow.state, 'closed');
+    assert.is((seen.closes[0]?.cause as { code?: string } | undefined)?.code, code);
+    assert.is(clock.pending(), 0);
+  });
+
+test('a flow that is closed, or no longer kept open, asks no more', async () => {
+  const { clock, transport } = create();
+  await transport.start(createRecorder());
+  const { at, state } = await stunServer();
+  state.drop = true;
+  const flow = transport.connect(at);
+  flow.keepAlive(STUN);
+  await clock.advance(31_000);
+  assert.is(transport.counts().asked, 1);
+  flow.keepAlive(undefined);
+  assert.is(transport.counts().asked, 0);
+  assert.is(clock.pending(), 0);
+  flow.keepAlive(STUN);
+  await clock.advance(31_000);
+  flow.close();
+  assert.is(clock.pending(), 0);
+});
+
+test('one transport for both families, each by a socket and with an address of its own', async () => {
+  const { transport: both } = create('0.0.0.0', { host: ['0.0.0.0', '::'] });
+  const seen = createRecorder((got) => void got.flow.send(message('back')));
+  await both.start(seen);
+  for (const host of ['127.0.0.1', '::1']) {
+    const { transport } = create(host);
+    const heard = createRecorder();
+    await transport.start(heard);
+    const flow = both.connect(transport.local);
+    await flow.ready();
+    assert.is(flow.local.host, host);
+    await flow.send(message(host));
+    await heard.until(() => heard.messages.length === 1);
+    assert.is(heard.messages[0]?.flow.remote.port, flow.local.port);
+    await heard.messages[0]?.flow.send(message('answer'));
+    await seen.until(() => seen.messages.some((got) => got.flow === flow));
+    assert.ok(both.reaches?.(host));
+  }
+});
+
+test('a family that this machine does not speak is left out, another error is one', async () => {
+  const failing = (code: string) => ({
+    datagrams: (options: Parameters<typeof createSocket>[0]) => {
+      const socket = createSocket(options);
+      if (typeof options === 'object' && options.type === 'udp6')
+        socket.bind = (() => {
+          queueMicrotask(() => socket.emit('error', Object.assign(new Error(code), { code })));
+          return socket;
+        }) as never;
+      return socket;
+    },
+  });
+  const { transport } = create('0.0.0.0', { host: ['127.0.0.1', '::1'] }, failing('EAFNOSUPPORT'));
+  await transport.start(createRecorder());
+  assert.not.ok(transport.reaches?.('::1'));
+  assert.ok(transport.reaches?.('127.0.0.1'));
+  await transport
+    .connect({ host: '::1', port: 9 })
+    .send(message('1'))
+    .then(
+      () => assert.unreachable(),
+      (error) => assert.is(error.code, 'SIP_FLOW_REFUSED'),
+    );
+  for (const [host, code] of [
+    [['127.0.0.1', '::1'], 'EACCES'],
+    [['::1'], 'EAFNOSUPPORT'],
+  ] as const) {
+    const { transport: refused } = create('', { host }, failing(code));
+    await refused.start(createRecorder()).then(
+      () => assert.unreachable(),
+      (error) => assert.is(error.code, 'SIP_CANNOT_LISTEN'),
+    );
+  }
+});
+
+test('S29: a flow whose own address is gone is closed once there is another way, and stays while there is none', async () => {
+  const { transport } = create('0.0.0.0');
+  const seen = createRecorder();
+  await transport.start(seen);
+  const flow = transport.connect({ host: '127.0.0.1', port: 9 });
+  const quiet = transport.connect({ host: '127.0.0.1', port: 10 });
+  await flow.ready();
+  await quiet.ready();
+  flow.onClose(() => undefined);
+  const gone = new Set(['127.0.0.1']);
+  await transport.checkLocal?.(new Set(), async () => '192.0.2.9');
+  assert.is(flow.state, 'open', 'nothing is gone');
+  await transport.checkLocal?.(gone, async () => undefined);
+  assert.is(flow.state, 'open', 'the link is down');
+  await transport.checkLocal?.(gone, async () => '127.0.0.1');
+  assert.is(flow.state, 'open', 'it came back');
+  await transport.checkLocal?.(gone, async () => '192.0.2.9');
+  assert.is(flow.state, 'closed');
+  assert.is((seen.closes[0]?.cause as { code?: string } | undefined)?.code, 'SIP_FLOW_MOVED');
+  assert.is(quiet.state, 'open', 'nobody relies on it');
+});
+
+test('S29: a flow that is kept open is closed when its way leaves by another address', async () => {
+  const { transport } = create('0.0.0.0');
+  await transport.start(createRecorder());
+  const flow = transport.connect({ host: '127.0.0.1', port: 9 });
+  await flow.ready();
+  flow.keepAlive({ interval: 25_000 });
+  await transport.checkLocal?.(new Set(), async () => '127.0.0.1');
+  assert.is(flow.state, 'open');
+  await transport.checkLocal?.(new Set(), async () => '192.0.2.9');
+  assert.is(flow.state, 'closed');
 });

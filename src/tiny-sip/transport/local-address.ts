@@ -1,0 +1,106 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { canonicalHost, hostOnly, plainHost } from './address.ts';
+import type { Address } from './transport.ts';
+
+/** The part of node:dgram that is used; tests put failing ones in its place. */
+export type Datagrams = (options: {
+  type: 'udp4' | 'udp6';
+  lookup: (
+    host: string,
+    options: unknown,
+    done: (error: Error | null, address: string, family: number) => void,
+  ) => void;
+  recvBufferSize?: number;
+  ipv6Only?: boolean;
+}) => Socket;
+
+/** In place of dns.lookup: addresses only. */
+export function literalOnly(
+  host: string,
+  _options: unknown,
+  done: (error: Error | null, address: string, family: number) => void,
+): void {
+  const family = isIP(host);
+  done(family === 0 ? new Error(`${host} is no IP address`) : null, host, family === 0 ? 4 : family);
+}
+
+/**
+ * The own address that the system would use towards a peer: that of a socket connected to it. Sends nothing. Undefined
+ * when there is no way to it.
+ */
+export function localTowards(
+  remote: Address,
+  datagrams: Datagrams = (options) => createSocket(options),
+): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = datagrams({ type: remote.host.includes(':') ? 'udp6' : 'udp4', lookup: literalOnly });
+    const done = (host: string | undefined): void => {
+      socket.close();
+      resolve(host);
+    };
+    socket.once('error', () => done(undefined));
+    // As events: a callback would be called for an error too.
+    socket.once('connect', () => done(plainHost(socket.address().address)));
+    try {
+      socket.connect(remote.port === 0 ? 5060 : remote.port, remote.host);
+    } catch {
+      // A port that is none.
+      done(undefined);
+    }
+  });
+}
+
+/** The addresses of this machine on links that are up; undefined when the system does not tell. */
+export function localAddresses(): readonly string[] | undefined {
+  try {
+    return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((one) => one.address));
+  } catch {
+    return undefined;
+  }
+}
+
+/** What became of a machine's addresses. */
+export interface AddressChange {
+  /** Those that were there once and are not now. */
+  readonly gone: ReadonlySet<string>;
+  /** Whether there is one that was not there when it was last looked. */
+  readonly appeared: boolean;
+}
+
+export interface AddressBook {
+  /** Looks again. */
+  look(): AddressChange;
+}
+
+export function createAddressBook(list: () => readonly string[] | undefined): AddressBook {
+  const known = new Set<string>();
+  const gone = new Set<string>();
+  return {
+    look() {
+      const present = list();
+      if (present === undefined) return { gone, appeared: false };
+      const now = new Set(present.map((one) => canonicalHost(hostOnly(one))));
+      let appeared = false;
+      for (const one of known) {
+        if (now.has(one)) continue;
+        known.delete(one);
+        gone.add(one);
+      }
+      for (const one of now) {
+        appeared ||= !known.has(one);
+        known.add(one);
+        gone.delete(one);
+      }
+      // IPv6 privacy addresses come and go for years; what left long ago has no flow any more.
+      for (const oldest of gone) {
+        if (gone.size <= MOST_GONE) break;
+        gone.delete(oldest);
+      }
+      return { gone, appeared };
+    },
+  };
+}
+
+const MOST_GONE = 256;

@@ -1,0 +1,42 @@
+/** Inside a namespace: a client that keeps a registration by the way it is told, and tells of its flow by lines. */
+import { createRegistration, createStack, createTcpTransport, createUdpTransport } from 'tiny-sip';
+import { createSystemClock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
+import { createSystemRandom } from '../../src/base/random.ts';
+
+const [, , protocol, host = ''] = process.argv;
+if (protocol !== 'udp' && protocol !== 'tcp') throw new Error('by which protocol?');
+const clock = createSystemClock();
+const random = createSystemRandom();
+const log = silentLog;
+const stack = createStack(
+  { clock, random, log },
+  {
+    transports: [
+      createUdpTransport({ clock, log, random }, { host: ['0.0.0.0', '::'], port: 0 }),
+      createTcpTransport({ clock, log, random }, { listen: false }),
+    ],
+  },
+);
+await stack.start();
+const target = { protocol, host, port: 5060, name: 'plant.example' } as const;
+const registration = createRegistration(
+  { stack, clock, random, log },
+  {
+    aor: `sip:${protocol}@plant.example`,
+    way: () => ({ target }),
+    instance: 'urn:uuid:00000000-0000-1000-8000-000000000009',
+    onState(state) {
+      if (state.kind !== 'registered') return;
+      console.log(`registered by ${state.flow.local.host}`);
+      // The server answers STUN: on UDP silence is judged by it (RFC 5626 §4.4.2).
+      if (protocol === 'udp') state.flow.keepAlive({ interval: 8_000, pong: 4_000, stun: true });
+    },
+  },
+);
+stack.onFlowClosed((_flow, cause) => {
+  console.log(`closed ${(cause as { code?: string } | undefined)?.code}`);
+});
+stack.onAddress(() => registration.wake());
+registration.start();
+setTimeout(() => process.exit(0), 240_000);
