@@ -1,6 +1,6 @@
 // The whole public face of tiny-sip: messages, transports, locating, the stack, digest, and the event machines.
 
-export { type Algorithm, algorithms, hashPassword } from './auth/algorithm.ts';
+export { type Algorithm, type AlgorithmName, algorithms, hashPassword } from './auth/algorithm.ts';
 export {
   createDigestClient,
   type DigestClient,
