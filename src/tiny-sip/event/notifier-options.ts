@@ -1,6 +1,7 @@
 import type { DigestClient } from '../auth/client.ts';
 import type { DialogRecord } from '../dialog/dialog.ts';
 import type { Incoming } from '../dialog/user-agent.ts';
+import type { Flow } from '../transport/transport.ts';
 import type { Rates } from './rate.ts';
 
 export interface NotifierOptions {
@@ -43,8 +44,15 @@ export interface NotifierOptions {
     subscription: NotifierSubscription,
     what: 'new' | 'refreshed' | 'state' | 'ended',
   ) => void;
+  /** Our Contact URI for a resource, such as a GRUU (RFC 5627 §4.4). Default, or undefined: that of the flow. */
+  readonly contact?: (resource: string) => string | undefined;
   /** Answers challenges to NOTIFY. */
   readonly credentials?: DigestClient;
+  /**
+   * The flow to a watcher whose own is gone, by its Contact URI, where this side knows better than the DNS: a GRUU of our
+   * own domain (RFC 5627) is a binding of our registrar. undefined: the URI is looked up.
+   */
+  readonly reach?: (contact: string) => Flow | undefined;
 }
 
 export type SubscriptionVerdict =

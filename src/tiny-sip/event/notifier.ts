@@ -173,7 +173,7 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
   ): void => {
     const { request, flow } = incoming;
     const routes = request.lines('Record-Route');
-    const contact = notifierContact(flow, resource);
+    const contact = notifierContact(options, flow, resource);
     incoming.respond(status, {
       headers: {
         ...headers,

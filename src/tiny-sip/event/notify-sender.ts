@@ -54,7 +54,13 @@ export interface NotifySenderHooks {
 }
 
 /** Our Contact towards a watcher. */
-export function notifierContact(flow: Flow | undefined, resource: string): string | undefined {
+export function notifierContact(
+  options: NotifierOptions,
+  flow: Flow | undefined,
+  resource: string,
+): string | undefined {
+  const own = options.contact?.(resource);
+  if (own !== undefined) return contactValue(own);
   return flow === undefined ? undefined : contactValue(contactUri(flow, userOf(resource)));
 }
 
@@ -102,7 +108,7 @@ export function createNotifySender(
     const headers: Record<string, HeaderInit[string]> = {
       Event: eventOf(entry),
       'Subscription-State': state,
-      Contact: notifierContact(flow, entry.resource),
+      Contact: notifierContact(options, flow, entry.resource),
       'SIP-ETag': tag,
       'Content-Type': body?.contentType,
     };
@@ -110,7 +116,9 @@ export function createNotifySender(
   };
 
   const send = async (entry: Entry, state: string, content: Content): Promise<Outcome> => {
-    const flow = entry.flow?.state === 'closed' ? undefined : entry.flow;
+    const open = entry.flow?.state === 'closed' ? undefined : entry.flow;
+    const flow =
+      open ?? (entry.dialog.routeSet.length === 0 ? options.reach?.(entry.dialog.remoteTarget) : undefined);
     await flow?.ready().catch(() => undefined);
     let request: SipRequest;
     try {

@@ -34,6 +34,8 @@ export interface SubscriptionOptions {
   readonly way?: () => Way | undefined;
   readonly credentials?: DigestClient;
   readonly contactUser?: string;
+  /** Our Contact URI, such as the GRUU of a registration (RFC 5627 §4.4). Default, or undefined: that of the flow. */
+  readonly contact?: () => string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   /** Return a verdict to answer a NOTIFY otherwise than 200 (415 with Accept, 400, …). */
   readonly onNotify?: (notify: Notify) => NotifyVerdict | undefined;

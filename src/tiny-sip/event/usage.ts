@@ -113,7 +113,7 @@ export function createUsage(
   };
 
   const headers = (on: Flow): Record<string, HeaderInit[string]> => ({
-    Contact: contactValue(contactUri(on, options.contactUser ?? userOf(options.from))),
+    Contact: contactValue(options.contact?.() ?? contactUri(on, options.contactUser ?? userOf(options.from))),
     Event: terms.event(),
     Expires: wanted,
     'Suppress-If-Match': condition,
