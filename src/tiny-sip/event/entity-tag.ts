@@ -33,7 +33,6 @@ export function meets(condition: string | undefined, tag: string | undefined): b
 export function createTagger(): (event: string, body: NotifyBody) => string {
   let last: { event: string; body: NotifyBody; tag: string } | undefined;
   return (event, body) => {
-    if (body.tag !== undefined) return body.tag;
     if (
       last?.event === event &&
       last.body.contentType === body.contentType &&

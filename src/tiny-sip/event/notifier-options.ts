@@ -30,8 +30,17 @@ export interface NotifierOptions {
   readonly perResource?: number;
   /** Decides about an initial SUBSCRIBE, and again about refreshes. */
   readonly authorise: (incoming: Incoming) => SubscriptionVerdict | Promise<SubscriptionVerdict>;
-  /** The present state of a resource for one subscription; undefined: a NOTIFY without body. */
+  /**
+   * The present state of a resource for one subscription; undefined: a NOTIFY without body. Where there is no `tag`, it
+   * may be asked for only to find out that the watcher has it already.
+   */
   readonly body: (subscription: NotifierSubscription) => NotifyBody | undefined;
+  /**
+   * Entity-tag of the whole present state: a token that no other state of the resource has. For packages whose bodies
+   * are parts or differences (RFC 5839 §6.4) or count versions: `body` is asked for once for each NOTIFY that carries
+   * one, and not otherwise. Default: made from the body.
+   */
+  readonly tag?: (subscription: NotifierSubscription) => string | undefined;
   /**
    * Called when a subscription came, was refreshed or changed its state, and when its reserved CSeq numbers are used
    * up. Whoever writes it down can `restore` it in a later process.
@@ -77,11 +86,6 @@ export type SubscriptionVerdict =
 export interface NotifyBody {
   readonly contentType: string;
   readonly content: string | Buffer;
-  /**
-   * Entity-tag of the whole state where the content is only a part or a difference of it (RFC 5839 §6.4): a token that
-   * no other state of the resource has. Default: made from the content.
-   */
-  readonly tag?: string;
 }
 
 export interface NotifierSubscription {

@@ -35,12 +35,13 @@ export interface NotifySender {
 
 /** What a NOTIFY tells besides the state of the subscription. */
 interface Content {
-  readonly body: NotifyBody | undefined;
+  /** Made when it is sent. */
+  body(): NotifyBody | undefined;
   /** Entity-tag of what the body says, or would have said. */
   readonly tag: string | undefined;
 }
 
-const nothing: Content = { body: undefined, tag: undefined };
+const nothing: Content = { body: () => undefined, tag: undefined };
 
 /** What the sender needs of the notifier. */
 export interface NotifySenderHooks {
@@ -96,15 +97,23 @@ export function createNotifySender(
   };
 
   const contentOf = (entry: Entry): Content => {
+    if (tagger !== undefined && options.tag !== undefined)
+      return { body: () => bodyOf(entry), tag: options.tag(entry) };
     const body = bodyOf(entry);
     if (body === undefined) return nothing;
-    return { body, tag: tagger?.(eventOf(entry), body) };
+    return { body: () => body, tag: tagger?.(eventOf(entry), body) };
   };
 
   /** RFC 5839 §6.2: without the body that the watcher holds, but with its tag. */
-  const withheld = ({ tag }: Content): Content => ({ body: undefined, tag });
+  const withheld = ({ tag }: Content): Content => ({ body: () => undefined, tag });
 
-  const build = (entry: Entry, flow: Flow | undefined, state: string, { body, tag }: Content): SipRequest => {
+  const build = (
+    entry: Entry,
+    flow: Flow | undefined,
+    state: string,
+    body: NotifyBody | undefined,
+    tag: string | undefined,
+  ): SipRequest => {
     const headers: Record<string, HeaderInit[string]> = {
       Event: eventOf(entry),
       'Subscription-State': state,
@@ -122,11 +131,11 @@ export function createNotifySender(
     await flow?.ready().catch(() => undefined);
     let request: SipRequest;
     try {
-      request = build(entry, flow, state, content);
+      request = build(entry, flow, state, content.body(), content.tag);
     } catch (error) {
       // What the owner wrote may not go on the wire: the watcher still hears that it is subscribed.
       log.error('a notification could not be written', { resource: entry.resource, error: String(error) });
-      request = build(entry, flow, state, nothing);
+      request = build(entry, flow, state, undefined, undefined);
     }
     totals.notified += 1;
     if (entry.dialog.localSeq > entry.reserved) hooks.save(entry);

@@ -237,12 +237,44 @@ test('a notifier without entity-tags knows no conditions', async () => {
 
 test('RFC 5839 §6.4: of a difference the owner says the tag of the whole', async () => {
   const one = await scene({
-    body: () => ({ contentType: 'text/plain', content: '+1', tag: `whole-${one.value}` }),
+    body: () => ({ contentType: 'text/plain', content: '+1' }),
+    tag: () => `whole-${one.value}`,
   });
   await one.subscribe();
   assert.is(etag(one), 'whole-0');
   await one.subscribe({ tag: tagOf(one), cseq: 2, headers: condition('whole-0') });
   assert.is(one.watcher.responses(204).length, 1);
+});
+
+// notifier                             watcher
+//  |--NOTIFY version 0------------------->|
+//  |--NOTIFY version 1------------------->|  each one higher, whatever is left out between
+test('S27: versions rise by one with each NOTIFY that tells something, refreshes and conditions included', async () => {
+  const one = await scene({
+    interval: 1_000,
+    body(subscription) {
+      const version = typeof subscription.data === 'number' ? subscription.data + 1 : 0;
+      subscription.data = version;
+      return { contentType: 'text/plain', content: `${version} ${one.value}` };
+    },
+    tag: () => `state-${one.value}`,
+  });
+  await one.subscribe();
+  let cseq = 1;
+  for (let n = 1; n <= 20; n += 1) {
+    one.value = Math.floor(n / 2);
+    one.notifier.changed(resource);
+    await one.clock.advance(1_500);
+    cseq += 1;
+    await one.subscribe({ tag: tagOf(one), cseq, headers: n % 3 === 0 ? condition(etag(one)) : [] });
+  }
+  assert.ok(one.watcher.responses(204).length > 3);
+  const versions = notifies(one).map((notify) => Number(notify.text().split(' ')[0]));
+  assert.ok(versions.length > 20);
+  assert.equal(
+    versions,
+    versions.map((_, index) => index),
+  );
 });
 
 test('RFC 6665 §4.1.3: invariant comes with a long retry-after, other reasons with the one that is given', async () => {

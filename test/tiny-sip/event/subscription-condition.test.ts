@@ -231,6 +231,51 @@ test('RFC 5839 §5.5: a subscription begun anew goes on from what the owner hold
   again.stop();
 });
 
+// server                                watcher
+//  |--NOTIFY version 1------------------->|
+//  |--NOTIFY version 3------------------->|  one is missing
+//  |<----SUBSCRIBE, no condition----------|  the whole state, please
+test('S27: a gap in the versions is closed by a SUBSCRIBE for the whole state', async () => {
+  const one = await scene();
+  let version = 0;
+  const subscription = one.subscription({
+    onNotify({ body }) {
+      const told = Number(body.toString());
+      if (told !== version + 1) subscription.refresh();
+      version = told;
+      return undefined;
+    },
+  });
+  subscription.start();
+  await one.clock.settle();
+  const first = one.server.last('SUBSCRIBE');
+  one.server.answer(first, 200, { Expires: 600 });
+  const told = (body: string) =>
+    one.notify(first, 'active;expires=600', { body, headers: { 'SIP-ETag': `t${body}` } });
+  await told('1');
+  await told('2');
+  assert.is(subscribes(one).length, 1);
+  await told('4');
+  assert.is(subscribes(one).length, 2);
+  assert.is(conditions(one)[1], undefined, 'not on the condition that the state is the same');
+  subscription.stop();
+});
+
+test('RFC 5627 §4.4: a GRUU is the Contact, from the first SUBSCRIBE on', async () => {
+  const one = await scene();
+  let gruu: string | undefined = 'sip:alice@example.com;gr=urn:uuid:1';
+  const subscription = one.subscription({ contact: () => gruu });
+  await begin(one, subscription);
+  gruu = undefined;
+  subscription.refresh();
+  await one.clock.settle();
+  assert.equal(
+    subscribes(one).map((request) => request.get('Contact')),
+    ['<sip:alice@example.com;gr=urn:uuid:1>', '<sip:alice@10.0.0.1:5060>'],
+  );
+  subscription.stop();
+});
+
 // Both ends are ours here: what one says the other understands.
 test('RFC 5839 §5.2: quiet, the state changes, loud again: the watcher catches up', async () => {
   const one = await scene();
