@@ -90,6 +90,18 @@ export function createNotifySender(
     }
   };
 
+  const tagOf = (entry: Entry, make: NonNullable<NotifierOptions['tag']>): string | undefined => {
+    try {
+      return make(entry);
+    } catch (error) {
+      log.error('the entity-tag of a resource could not be made', {
+        resource: entry.resource,
+        error: String(error),
+      });
+      return undefined;
+    }
+  };
+
   /** RFC 6665 §4.5.2: the id comes back, no other parameter does. */
   const eventOf = (entry: Entry): string => {
     const id = entry.eventParams.get('id');
@@ -98,7 +110,7 @@ export function createNotifySender(
 
   const contentOf = (entry: Entry): Content => {
     if (tagger !== undefined && options.tag !== undefined)
-      return { body: () => bodyOf(entry), tag: options.tag(entry) };
+      return { body: () => bodyOf(entry), tag: tagOf(entry, options.tag) };
     const body = bodyOf(entry);
     if (body === undefined) return nothing;
     return { body: () => body, tag: tagger?.(eventOf(entry), body) };

@@ -246,6 +246,21 @@ test('RFC 5839 §6.4: of a difference the owner says the tag of the whole', asyn
   assert.is(one.watcher.responses(204).length, 1);
 });
 
+test('a tag that cannot be made leaves a NOTIFY without one, and every condition false but *', async () => {
+  const one = await scene({
+    tag: () => {
+      throw new Error('no such resource');
+    },
+  });
+  await one.subscribe();
+  assert.is(one.watcher.last('NOTIFY').text(), '0');
+  assert.is(one.watcher.last('NOTIFY').has('SIP-ETag'), false);
+  await one.subscribe({ tag: tagOf(one), cseq: 2, headers: condition('abc') });
+  assert.is(notifies(one).length, 2);
+  await one.subscribe({ tag: tagOf(one), cseq: 3, headers: condition('*') });
+  assert.is(one.watcher.responses(204).length, 1);
+});
+
 // notifier                             watcher
 //  |--NOTIFY version 0------------------->|
 //  |--NOTIFY version 1------------------->|  each one higher, whatever is left out between
