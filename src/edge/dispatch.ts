@@ -12,8 +12,8 @@ const METHODS = ['REGISTER', 'PUBLISH', 'SUBSCRIBE', 'NOTIFY', 'MESSAGE', 'OPTIO
 /** Those belong to sessions, which are not this server's business. */
 const SESSION_METHODS = ['INVITE', 'BYE', 'CANCEL', 'PRACK', 'UPDATE', 'INFO'];
 
-/** Option tags of RFC 3327 and RFC 5626. */
-const SUPPORTED = ['path', 'outbound'];
+/** Option tags of RFC 3327, RFC 5626 and RFC 5627. */
+const SUPPORTED = ['path', 'outbound', 'gruu'];
 
 /** Brings each request to the part of the edge that it is for. */
 export function dispatch(

@@ -1,8 +1,11 @@
 import {
+  type Binding,
+  createLocation,
   createStack,
   createTcpTransport,
   createUdpTransport,
   type Flow,
+  type Location,
   type Locator,
   type Random,
   type Transport,
@@ -19,7 +22,6 @@ import { edgeErrors } from './errors.ts';
 import { createEsc, type Esc } from './esc.ts';
 import { type EdgeEvent, watchTraffic } from './events.ts';
 import { createGate, type Gate } from './gate.ts';
-import { type Binding, createLocation, type Location } from './location.ts';
 import { defaultLimits, type EdgeOptions, inSeconds, type Listen } from './options.ts';
 import { createPresence, type WatchVerdict } from './presence.ts';
 import { createProxy, type SipProxy } from './proxy.ts';
@@ -147,6 +149,11 @@ export function createEdge(deps: EdgeDeps, options: EdgeOptions): Edge {
     perResource: limits.subscriptionsPerAor,
     document: (resource) => esc.document(resource),
     policy: deps.policy,
+    reach(contact) {
+      const destination = registrar.resolve(contact);
+      const [binding] = destination?.instance ? destination.bindings : [];
+      return binding?.byFlow ? reach(binding) : undefined;
+    },
     save: (record) => store.saveSubscription(record),
     drop: (id) => store.dropSubscription(id),
   });
@@ -160,7 +167,7 @@ export function createEdge(deps: EdgeDeps, options: EdgeOptions): Edge {
     return transports.find(same)?.connect(binding.remote);
   };
   const proxy: SipProxy = createProxy(
-    { ...shared, location, reach, secret: random.bytes(16) },
+    { ...shared, registrar, reach, secret: random.bytes(16) },
     { forwarding: limits.forwarding },
   );
 

@@ -1,6 +1,7 @@
 import {
   createNotifier,
   type EventDeps,
+  type Flow,
   type Incoming,
   type Notifier,
   type NotifyBody,
@@ -29,6 +30,8 @@ export function createPresence(
     document: (resource: string) => string;
     /** Who may watch whom; absent: every user of the domain may watch every presentity in it. */
     policy?: ((watcher: string, resource: string) => WatchVerdict) | undefined;
+    /** The flow to a contact that is a GRUU of ours (RFC 5627). */
+    reach: (contact: string) => Flow | undefined;
     save: (record: SubscriptionRecord) => void;
     drop: (id: string) => void;
   },
@@ -51,6 +54,7 @@ export function createPresence(
       resource: aor,
       watcher: watcher.aor,
       state: verdict === 'allow' ? 'active' : 'pending',
+      ...(watcher.headers && { headers: watcher.headers }),
     };
   };
 
@@ -67,6 +71,7 @@ export function createPresence(
       contentType: PIDF_TYPE,
       content: options.document(subscription.resource),
     }),
+    reach: options.reach,
     save: options.save,
     drop: options.drop,
   });

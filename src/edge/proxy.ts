@@ -1,4 +1,5 @@
 import {
+  type Binding,
   createResponse,
   type Flow,
   formatNameAddr,
@@ -15,8 +16,8 @@ import type { Log } from '../base/log.ts';
 import type { Accounts } from './accounts.ts';
 import { type Domain, read } from './domain.ts';
 import { type Gate, type Identity, type Refusal, refuse } from './gate.ts';
-import type { Binding, Location } from './location.ts';
 import { createLoopDetector } from './loop.ts';
+import type { Registrar } from './registrar.ts';
 import { createResponseContext } from './response-context.ts';
 
 export interface SipProxy {
@@ -39,7 +40,7 @@ export function createProxy(
     clock: Clock;
     log: Log;
     stack: Stack;
-    location: Location;
+    registrar: Pick<Registrar, 'resolve'>;
     gate: Gate;
     domain: Domain;
     accounts: () => Accounts;
@@ -49,7 +50,7 @@ export function createProxy(
   },
   options: { forwarding: number },
 ): SipProxy {
-  const { clock, log, stack, location, gate, domain, accounts, reach } = deps;
+  const { clock, log, stack, registrar, gate, domain, accounts, reach } = deps;
   const loops = createLoopDetector(deps.secret, () => stack.token());
   const counts = { forwarded: 0, full: 0, looped: 0, relayRefused: 0 };
   let running = 0;
@@ -155,9 +156,10 @@ export function createProxy(
       if (wrong) return incoming.respond(wrong.status, wrong);
       const sender = gate.identify(incoming, true);
       if (!sender.ok) return incoming.respond(sender.status, sender);
-      const aor = domain.aor(request.uri);
-      if (aor === undefined || !accounts().known(aor)) return incoming.respond(404);
-      const agents = byAgent(location.list(aor));
+      // RFC 5627 §6.1: a GRUU means one instance of an address of record.
+      const destination = registrar.resolve(request.uri);
+      if (destination === undefined || !accounts().known(destination.aor)) return incoming.respond(404);
+      const agents = byAgent(destination.bindings);
       if (agents.length === 0) return incoming.respond(480);
       const breadth = Math.min(MAX_BREADTH, breadthOf(request));
       if (agents.length > breadth) return incoming.respond(440, { reason: 'Max-Breadth Exceeded' });

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { SubscriptionRecord } from 'tiny-sip';
+import type { BindingRecord, SubscriptionRecord } from 'tiny-sip';
 import type { Clock, Timer } from '../base/clock.ts';
 import { asError } from '../base/errors.ts';
 import type { Files } from '../base/file.ts';
@@ -7,7 +7,6 @@ import { createJournal } from '../base/journal.ts';
 import type { Log } from '../base/log.ts';
 import { loadDeadline, type StoredDeadline, storeDeadline } from './deadline.ts';
 import type { DocumentRecord } from './documents.ts';
-import type { BindingRecord } from './location.ts';
 import { createPace } from './pace.ts';
 
 /** What an earlier process left behind, with deadlines on this process's clock. */

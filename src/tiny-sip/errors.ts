@@ -92,6 +92,10 @@ export const sipErrorKinds = {
     remedy: 'Send less at a time, or raise the bound in the limits of the stack.',
     sip: 503,
   },
+  NOT_MUTUAL: {
+    text: 'the answer from {remote} does not prove that it knows our password',
+    remedy: 'Find out who answers there, or do without mutual authentication where the server cannot do it.',
+  },
   ABANDONED: {
     text: 'the request was given up: {cause}',
     remedy: 'Nothing to do; its sender gave it up.',

@@ -1,6 +1,6 @@
 // The whole public face of tiny-sip: messages, transports, locating, the stack, digest, and the event machines.
 
-export { type Algorithm, algorithms, hashPassword } from './auth/algorithm.ts';
+export { type Algorithm, type AlgorithmName, algorithms, hashPassword } from './auth/algorithm.ts';
 export {
   createDigestClient,
   type DigestClient,
@@ -28,9 +28,12 @@ export type * from './dialog/user-agent.ts';
 export { contactUri, contactValue, sendByWay } from './dialog/way.ts';
 export * from './errors.ts';
 export { acceptable } from './event/accept.ts';
+export { createGruuMint, type Gruu, type GruuMint } from './event/gruu.ts';
 export { createLane, type Lane, type LaneRank } from './event/lane.ts';
+export { type Binding, type BindingRecord, createLocation, type Location } from './event/location.ts';
 export { createNotifier } from './event/notifier.ts';
 export type * from './event/notifier-options.ts';
+export { createOutbound, type Outbound, type OutboundOptions } from './event/outbound.ts';
 export { createPublication } from './event/publication.ts';
 export type * from './event/publication-options.ts';
 export {
@@ -43,8 +46,11 @@ export {
   type PublishVerdict,
   type StoreAnswer,
 } from './event/publication-server.ts';
+export type { Rates } from './event/rate.ts';
 export { createRegistration } from './event/registration.ts';
 export type * from './event/registration-options.ts';
+export { createRegistrationServer } from './event/registration-server.ts';
+export type * from './event/registration-server-options.ts';
 export { acceptOf, type Failure, minExpires, retryAfter } from './event/retry.ts';
 export { createSubscription } from './event/subscription.ts';
 export type * from './event/subscription-options.ts';

@@ -38,6 +38,8 @@ export interface Lab {
   phone(user: string, more?: { password?: string; host?: string }): Promise<Phone>;
   /** Kills the edge without a word and starts it again on what it left behind. */
   crash(change?: (files: FakeFiles) => void): Promise<void>;
+  /** Cuts the connections of the phone at that host. */
+  drop(host: string): void;
   close(): Promise<void>;
 }
 
@@ -244,6 +246,7 @@ export async function createLab(lab: LabOptions = {}): Promise<Lab> {
       return edge;
     },
     phone,
+    drop: (host) => network.cut({ host, port: 5060 }),
     async crash(change) {
       await clock.settle();
       network.cut(EDGE);

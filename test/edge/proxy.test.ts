@@ -1,4 +1,6 @@
 import {
+  type Binding,
+  createLocation,
   createResponse,
   type Flow,
   type Outcome,
@@ -12,9 +14,9 @@ import { silentLog } from '../../src/base/log.ts';
 import { createAccounts } from '../../src/edge/accounts.ts';
 import { createDomain } from '../../src/edge/domain.ts';
 import { createGate } from '../../src/edge/gate.ts';
-import { type Binding, createLocation } from '../../src/edge/location.ts';
 import { createLoopDetector } from '../../src/edge/loop.ts';
 import { createProxy } from '../../src/edge/proxy.ts';
+import { createRegistrar } from '../../src/edge/registrar.ts';
 import { createResponseContext } from '../../src/edge/response-context.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
 import { createFakeRandom } from '../support/fake-random.ts';
@@ -45,6 +47,10 @@ function lab(options: { forwarding?: number } = {}) {
     { save: () => {}, drop: () => {} },
   );
   const gate = createGate({ clock, random }, { domain, accounts: () => accounts, localUser: 'alice' });
+  const registrar = createRegistrar(
+    { clock, log: silentLog, location, gate, domain, accounts: () => accounts, random },
+    { bindings: 100, bindingsPerAor: 100 },
+  );
   const agents = new Map<string, Agent>();
   let tokens = 0;
   const seen: { request: SipRequest; options: SendOptions }[] = [];
@@ -71,7 +77,7 @@ function lab(options: { forwarding?: number } = {}) {
       clock,
       log: silentLog,
       stack,
-      location,
+      registrar,
       gate,
       domain,
       accounts: () => accounts,

@@ -1,10 +1,9 @@
-import type { Flow, SipResponse } from 'tiny-sip';
+import { createLocation, type Flow, type SipResponse } from 'tiny-sip';
 import * as assert from 'uvu/assert';
 import { silentLog } from '../../src/base/log.ts';
 import { createAccounts } from '../../src/edge/accounts.ts';
 import { createDomain } from '../../src/edge/domain.ts';
 import { createGate } from '../../src/edge/gate.ts';
-import { createLocation } from '../../src/edge/location.ts';
 import type { EdgeUser } from '../../src/edge/options.ts';
 import { createRegistrar } from '../../src/edge/registrar.ts';
 import { createFakeClock } from '../support/fake-clock.ts';

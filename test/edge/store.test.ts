@@ -1,10 +1,9 @@
-import type { SubscriptionRecord } from 'tiny-sip';
+import type { BindingRecord, SubscriptionRecord } from 'tiny-sip';
 import * as assert from 'uvu/assert';
 import type { Clock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { loadDeadline, storeDeadline } from '../../src/edge/deadline.ts';
 import type { DocumentRecord } from '../../src/edge/documents.ts';
-import type { BindingRecord } from '../../src/edge/location.ts';
 import { createPace } from '../../src/edge/pace.ts';
 import { createStore, JOURNAL_NAME, type Store } from '../../src/edge/store.ts';
 import { createFakeClock, type FakeClock } from '../support/fake-clock.ts';

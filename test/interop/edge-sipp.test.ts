@@ -157,6 +157,70 @@ test.needs([SIPP], 'a watcher subscribes, is told at once, and ends it', () =>
   }),
 );
 
+// sipp                                  edge
+//  |--SUBSCRIBE presence;max-rate=0.01--->|
+//  |<----200, NOTIFY SIP-ETag------------ |
+//  |--SUBSCRIBE Suppress-If-Match-------->|
+//  |<----204------------------------------|  and no NOTIFY
+//  |--SUBSCRIBE Expires 0, S-I-M--------->|
+//  |<----204------------------------------|
+test.needs(
+  [SIPP],
+  'RFC 5839, RFC 6446: a watcher that holds the state hears nothing, and its rate is agreed',
+  () =>
+    withEdge(async ({ port, edge }) => {
+      const headers = ['Event: presence;max-rate=0.01', 'Contact: <sip:w@[local_ip]:[local_port]>'];
+      const begin: Ask = {
+        method: 'SUBSCRIBE',
+        uri: `sip:gateway7@${DOMAIN}`,
+        from: `sip:gateway7@${DOMAIN}`,
+        cseq: 1,
+        status: 200,
+        take:
+          '<action><ereg regexp="&lt;(sip:[^&gt;]*)&gt;" search_in="hdr" header="Contact:" assign_to="all,target"/>' +
+          '<ereg regexp="tag=([^;]*)" search_in="hdr" header="To:" assign_to="whole,tag"/></action>',
+        headers: [...headers, 'Expires: 600'],
+      };
+      const again = (cseq: number, expires: number): string[] =>
+        asked({
+          method: 'SUBSCRIBE',
+          uri: '[$target]',
+          from: `sip:gateway7@${DOMAIN}`,
+          to: `sip:gateway7@${DOMAIN}>;tag=[$tag`,
+          cseq,
+          status: 204,
+          headers: [...headers, `Expires: ${expires}`, 'Suppress-If-Match: [$etag]'],
+          // `To` needs its tag outside of the brackets.
+        }).map((step) => step.replaceAll('tag=[$tag>', 'tag=[$tag]'));
+      const sipp = await startSipp({
+        scenario: scenario(
+          ...asked(begin),
+          `<recv request="NOTIFY"><action>
+           <ereg regexp="max-rate=0.01" search_in="hdr" header="Subscription-State:" check_it="true" assign_to="state"/>
+           <ereg regexp="[^ ].*" search_in="hdr" header="SIP-ETag:" check_it="true" assign_to="etag"/>
+         </action></recv>`,
+          send([
+            'SIP/2.0 200 OK',
+            '[last_Via:]',
+            '[last_From:]',
+            '[last_To:]',
+            '[last_Call-ID:]',
+            '[last_CSeq:]',
+          ]),
+          ...again(3, 600),
+          ...again(5, 0),
+          '<Reference variables="all,whole,state"/>',
+        ),
+        remote: `127.0.0.1:${port}`,
+        calls: 20,
+        rate: 50,
+      });
+      await sipp.done;
+      assert.is(edge.counts()['subscription.subscriptions'], 0);
+      assert.is(edge.counts()['subscription.notified'], 20);
+    }),
+);
+
 test.needs([SIPP], 'MESSAGEs pass between SIPp and SIPp, vouched for', () =>
   withEdge(async ({ port, edge }) => {
     const remote = `127.0.0.1:${port}`;

@@ -2,10 +2,13 @@
 import {
   createDigestClient,
   createDigestServer,
+  createGruuMint,
+  createLocation,
   createNotifier,
   createPublication,
   createPublicationServer,
   createRegistration,
+  createRegistrationServer,
   createStack,
   createSubscription,
   type DigestServer,
@@ -114,17 +117,20 @@ export async function createSystem(
   );
   server.on('SUBSCRIBE', notifier.handle);
   server.on('PUBLISH', esc.handle);
-  server.on('REGISTER', (incoming) => {
-    const verdict = digest.check(incoming.request);
-    if (verdict.ok)
-      incoming.respond(200, {
-        headers: {
-          Contact: incoming.request.lines('Contact'),
-          Expires: String(incoming.request.expires ?? 0),
-        },
-      });
-    else incoming.respond(verdict.status, { headers: verdict.headers });
-  });
+  const location = createLocation({ clock, after: server.after }, { save: () => {}, drop: () => {} });
+  const registrar = createRegistrationServer(
+    { clock, log, location },
+    {
+      gruu: createGruuMint({ random }),
+      isOurs: (uri) => uri.host === 'example.com',
+      authorise({ request }) {
+        const verdict = digest.check(request);
+        return verdict.ok ? { ok: true, aor, headers: verdict.headers } : verdict;
+      },
+    },
+  );
+  server.on('REGISTER', registrar.handle);
+  server.onFlowClosed(location.flowClosed);
 
   const credentials = createDigestClient({ random }, { username: 'device', password: 'secret' });
   const registration = createRegistration(
@@ -182,6 +188,7 @@ export async function createSystem(
       subscription.stop();
       notifier.abandon();
       esc.stop();
+      location.stop();
       for (const stack of [device, watcher, server]) await stack.stop();
     },
   };

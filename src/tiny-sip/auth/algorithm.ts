@@ -3,6 +3,9 @@ import { createHash } from 'node:crypto';
 /** Digest algorithms of RFC 8760, each also as a session variant. */
 export type Algorithm = 'MD5' | 'SHA-256' | 'SHA-512-256';
 
+/** What a challenge may name: the hash, or its session variant, whose key is bound to one nonce and cnonce. */
+export type AlgorithmName = Algorithm | `${Algorithm}-sess`;
+
 /** The names that node:crypto gives them. */
 const hashes: Readonly<Record<Algorithm, string>> = {
   'SHA-512-256': 'sha512-256',
@@ -48,6 +51,11 @@ export function hashPassword(
   return hash(algorithm, Buffer.from(`${username}:${realm}:${password}`, 'utf8'));
 }
 
+/** H(A1) of a session variant (RFC 7616 §3.4.2), from that of the plain one. It lasts until the next challenge. */
+export function sessionKey(algorithm: Algorithm, ha1: string, nonce: string, cnonce: string): string {
+  return hash(algorithm, `${ha1}:${nonce}:${cnonce}`);
+}
+
 /** What goes into a response value besides the password; all wire text. */
 export interface DigestInput {
   readonly algorithm: Algorithm;
@@ -67,7 +75,7 @@ export interface DigestInput {
 /** The `response` value of RFC 7616 §3.4.1. */
 export function digestResponse(input: DigestInput): string {
   const { algorithm, nonce, cnonce, qop } = input;
-  const ha1 = input.session ? hash(algorithm, `${input.ha1}:${nonce}:${cnonce}`) : input.ha1;
+  const ha1 = input.session ? sessionKey(algorithm, input.ha1, nonce, cnonce) : input.ha1;
   const a2 = `${input.method}:${input.uri}`;
   // RFC 8760 §2.6 rule 7: without a body the hash of the empty string.
   const ha2 = hash(algorithm, qop === 'auth-int' ? `${a2}:${hash(algorithm, input.body)}` : a2);

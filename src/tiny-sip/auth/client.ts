@@ -2,7 +2,14 @@ import type { Random } from '../deps.ts';
 import { type Challenge, formatChallenge, parseAuthInfo, parseChallenges } from '../message/challenge.ts';
 import type { SipRequest, SipResponse } from '../message/message.ts';
 import { detach, fromWire } from '../message/text.ts';
-import { type Algorithm, digestResponse, hashPassword, readAlgorithm } from './algorithm.ts';
+import {
+  type Algorithm,
+  type DigestInput,
+  digestResponse,
+  hashPassword,
+  readAlgorithm,
+  sessionKey,
+} from './algorithm.ts';
 
 /** Hashes of one user's password in one realm, by algorithm (see `hashPassword`). */
 export type PasswordHashes = Readonly<Partial<Record<Algorithm, string>>>;
@@ -14,6 +21,11 @@ export interface DigestCredentials {
   readonly ha1?: PasswordHashes;
   /** Answer this realm only. Absent: any realm that challenges. */
   readonly realm?: string;
+  /**
+   * Believe a 2xx only when it proves that the server knows the password too (`rspauth`, RFC 7616 §3.5); one that does
+   * not is a failure. Default false: few servers prove it.
+   */
+  readonly mutual?: boolean;
 }
 
 /**
@@ -34,8 +46,11 @@ export interface DigestRound {
    * answered (no challenge, unknown algorithm or realm), or our password was refused.
    */
   challenged(response: SipResponse): boolean;
-  /** Learns nextnonce from the Authentication-Info of a 2xx. */
-  learn(response: SipResponse): void;
+  /**
+   * Learns nextnonce from the Authentication-Info of a 2xx. False: the proof that `mutual` demands is missing or wrong.
+   * A wrong proof is never learnt from, demanded or not.
+   */
+  learn(response: SipResponse): boolean;
 }
 
 /** Realms remembered at most; a server that invents realms does not fill the memory. */
@@ -60,7 +75,9 @@ interface Session {
   /** As on the wire, for echoing. */
   readonly realm: string;
   readonly username: string;
-  readonly ha1: string;
+  /** H(A1); of a session variant it is bound to the nonce and cnonce below as they were at the challenge. */
+  readonly key: string;
+  readonly mutual: boolean;
   readonly algorithm: Algorithm;
   readonly session: boolean;
   /** The algorithm as the server spelt it; undefined when it did not. */
@@ -72,6 +89,9 @@ interface Session {
   /** Kept for the whole session where `-sess` binds the key to it. */
   cnonce: string;
 }
+
+/** The last count that eight digits can tell. */
+const lastCount = 0xffffffff;
 
 /** `hashes` of a list of credentials: the first that fits the realm answers. */
 export function createDigestClient(
@@ -111,11 +131,13 @@ export function createDigestClient(
       if (ha1 === undefined) continue;
       const spelt = params.get('algorithm');
       const opaque = params.get('opaque');
+      const cnonce = nonce();
       return {
         kind,
         realm: detach(realm),
         username: one.username,
-        ha1,
+        key: named.session ? sessionKey(named.algorithm, ha1, value, cnonce) : ha1,
+        mutual: one.mutual ?? false,
         algorithm: named.algorithm,
         session: named.session,
         spelt: spelt === undefined ? undefined : detach(spelt),
@@ -123,7 +145,7 @@ export function createDigestClient(
         opaque: opaque === undefined ? undefined : detach(opaque),
         nonce: detach(value),
         nc: 0,
-        cnonce: nonce(),
+        cnonce,
       };
     }
     return undefined;
@@ -141,36 +163,39 @@ export function createDigestClient(
     }
   };
 
-  const write = (session: Session, request: SipRequest): string => {
+  /** All that goes into the next credentials of a session. */
+  const next = (session: Session, request: SipRequest): DigestInput => {
     session.nc += 1;
     if (!session.session) session.cnonce = nonce();
-    const nc = session.nc.toString(16).padStart(8, '0');
-    const { qop } = session;
-    const response = digestResponse({
+    return {
       algorithm: session.algorithm,
-      session: session.session,
-      ha1: session.ha1,
+      session: false,
+      ha1: session.key,
       nonce: session.nonce,
       method: request.method,
       uri: request.uri,
       body: request.body,
-      qop,
-      nc,
+      qop: session.qop,
+      nc: session.nc.toString(16).padStart(8, '0'),
       cnonce: session.cnonce,
-    });
+    };
+  };
+
+  const write = (session: Session, input: DigestInput): string => {
+    const { qop } = session;
     return formatChallenge(
       'Digest',
       {
         username: session.username,
         realm: session.realm,
-        nonce: session.nonce,
-        uri: request.uri,
-        response,
+        nonce: input.nonce,
+        uri: input.uri,
+        response: digestResponse(input),
         algorithm: session.spelt,
         // RFC 2617 §3.2.2: a cnonce must not be sent where no qop was; with -sess there is no way without.
-        cnonce: qop === undefined && !session.session ? undefined : session.cnonce,
+        cnonce: qop === undefined && !session.session ? undefined : input.cnonce,
         qop,
-        nc: qop === undefined ? undefined : nc,
+        nc: qop === undefined ? undefined : input.nc,
         opaque: session.opaque,
       },
       'credentials',
@@ -181,12 +206,19 @@ export function createDigestClient(
     begin() {
       /** Answers given in this round, by session key. */
       const answers = new Map<string, number>();
-      const used = new Set<string>();
+      /** What was sent last, by session key. */
+      const sent = new Map<string, { readonly session: Session; readonly input: DigestInput }>();
       return {
         authorize(request) {
           for (const [key, session] of sessions) {
-            request.add(fields[session.kind].credentials, write(session, request));
-            used.add(key);
+            // RFC 7616 §3.4: a count may not come again, so that nonce is done with; a challenge brings another.
+            if (session.nc >= lastCount) {
+              sessions.delete(key);
+              continue;
+            }
+            const input = next(session, request);
+            request.add(fields[session.kind].credentials, write(session, input));
+            sent.set(key, { session, input });
           }
         },
         challenged(response) {
@@ -213,22 +245,36 @@ export function createDigestClient(
           return answerable;
         },
         learn(response) {
+          const proven = new Set<Session>();
           for (const kind of kinds) {
-            const line = response.get(fields[kind].info);
-            if (line === undefined) continue;
-            const next = readInfo(response.lines(fields[kind].info).join(', ')).get('nextnonce');
-            if (next === undefined) continue;
-            const mine = [...used].filter((key) => sessions.get(key)?.kind === kind);
-            const session = sessions.get(mine[0] ?? '');
-            // With several realms of one kind nobody can tell whose next nonce this is.
-            if (mine.length !== 1 || session === undefined || session.nonce === next) continue;
-            session.nonce = detach(next);
+            if (!response.has(fields[kind].info)) continue;
+            const info = readInfo(response.lines(fields[kind].info).join(', '));
+            const mine = [...sent.values()].filter(({ session }) => session.kind === kind);
+            // With several realms of one kind only the cnonce tells whose this is.
+            const one =
+              mine.length === 1 ? mine[0] : mine.find(({ input }) => input.cnonce === info.get('cnonce'));
+            if (one === undefined) continue;
+            const { session, input } = one;
+            const proof = info.get('rspauth');
+            if (proof !== undefined) {
+              if (!proves(proof, input, response)) continue;
+              proven.add(session);
+            }
+            const value = info.get('nextnonce');
+            if (value === undefined || session.nonce === value) continue;
+            session.nonce = detach(value);
             session.nc = 0;
           }
+          return [...sent.values()].every(({ session }) => !session.mutual || proven.has(session));
         },
       };
     },
   };
+}
+
+/** RFC 7616 §3.5: as the request's response value, but without a method and over the response's body. */
+function proves(rspauth: string, input: DigestInput, response: SipResponse): boolean {
+  return rspauth.toLowerCase() === digestResponse({ ...input, method: '', body: response.body });
 }
 
 /** Malformed lines are passed over: another may be good. */

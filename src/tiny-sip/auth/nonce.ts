@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Clock, Random } from '../deps.ts';
+import { detach } from '../message/text.ts';
 
 export interface NonceOptions {
   /** ms. */
@@ -17,9 +18,11 @@ export interface Nonces {
   issued(nonce: string): boolean;
   /**
    * Spends one count of a nonce. `stale`: not ours, too old, or forgotten; `replay`: this count was used.
-   * Without a count (clients that know no qop) a nonce is good once.
+   * Without a count (clients that know no qop) a nonce is good once. `cnonce`: what a session variant is bound to.
    */
-  use(nonce: string, count: number | undefined): 'fresh' | 'stale' | 'replay';
+  use(nonce: string, count: number | undefined, cnonce?: string): 'fresh' | 'stale' | 'replay';
+  /** The cnonce that the nonce was first used with, where a session variant was. */
+  cnonceOf(nonce: string): string | undefined;
   /** A nonce to go on with when this one nears its end. */
   successor(nonce: string): string | undefined;
   readonly size: number;
@@ -37,6 +40,7 @@ const span = 32;
 
 interface Use {
   readonly made: number;
+  readonly cnonce: string | undefined;
   highest: number;
   /** Bit n: the count `highest - n` was used. */
   seen: number;
@@ -58,7 +62,8 @@ export function createNonces(
 
   const read = (nonce: string): number | undefined => {
     const bytes = Buffer.from(nonce, 'base64url');
-    if (bytes.length !== headBytes + macBytes) return undefined;
+    // Decoding passes over what is no base64: each nonce has one spelling, or the table would know it by several.
+    if (bytes.length !== headBytes + macBytes || bytes.toString('base64url') !== nonce) return undefined;
     const head = bytes.subarray(0, headBytes);
     if (!timingSafeEqual(sign(head), bytes.subarray(headBytes))) return undefined;
     return head.readUInt32BE() * grain;
@@ -81,7 +86,7 @@ export function createNonces(
   return {
     issue,
     issued: (nonce) => read(nonce) !== undefined,
-    use(nonce, count) {
+    use(nonce, count, cnonce) {
       const made = read(nonce);
       const now = deps.clock.now();
       if (made === undefined || now - made > options.life) return 'stale';
@@ -89,7 +94,12 @@ export function createNonces(
       if (known === undefined) {
         if (made <= floor) return 'stale';
         // A first use far from 1 is no replay, but leaves no room to notice the ones before it.
-        uses.set(nonce, { made, highest: count ?? 0xffffffff, seen: 1 });
+        uses.set(detach(nonce), {
+          made,
+          highest: count ?? 0xffffffff,
+          seen: 1,
+          cnonce: cnonce === undefined ? undefined : detach(cnonce),
+        });
         forget(now);
         return 'fresh';
       }
@@ -105,6 +115,7 @@ export function createNonces(
       known.seen = (known.seen | bit) >>> 0;
       return 'fresh';
     },
+    cnonceOf: (nonce) => uses.get(nonce)?.cnonce,
     successor(nonce) {
       const made = read(nonce);
       const use = uses.get(nonce);

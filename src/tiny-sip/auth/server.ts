@@ -4,7 +4,15 @@ import { type Challenge, formatChallenge, parseChallenge } from '../message/chal
 import type { SipRequest } from '../message/message.ts';
 import { fromWire, toWire } from '../message/text.ts';
 import { aorOf } from '../message/uri.ts';
-import { type Algorithm, digestResponse, hash, hashPassword, readAlgorithm } from './algorithm.ts';
+import {
+  type Algorithm,
+  type AlgorithmName,
+  type DigestInput,
+  digestResponse,
+  hashPassword,
+  readAlgorithm,
+  sessionKey,
+} from './algorithm.ts';
 import type { PasswordHashes } from './client.ts';
 import { createNonces } from './nonce.ts';
 import { createThrottle } from './throttle.ts';
@@ -14,8 +22,11 @@ export type UserSecret = { readonly password: string } | { readonly ha1: Passwor
 
 export interface DigestServerOptions {
   readonly realm: string;
-  /** Challenges in this order, the preferred first (RFC 8760 §2.3). Default SHA-256 then MD5. */
-  readonly algorithms?: readonly Algorithm[];
+  /**
+   * Challenges in this order, the preferred first (RFC 8760 §2.3). Default SHA-256 then MD5. Credentials may use the
+   * session variant of any of them.
+   */
+  readonly algorithms?: readonly AlgorithmName[];
   readonly lookup: (username: string, realm: string) => UserSecret | undefined;
   /**
    * Whether credentials with this digest-uri may be meant for this request (RFC 8760 §2.6 rule 6). Default: it means
@@ -24,12 +35,19 @@ export interface DigestServerOptions {
   readonly covers?: (digestUri: string, request: SipRequest) => boolean;
   /** How long a nonce is good for, ms. Default 300,000. */
   readonly nonceLife?: number;
-  /** Offer `auth-int` too. Default false. */
+  /** Offer `auth-int` too. Default false; credentials that use it unasked are good all the same. */
   readonly integrity?: boolean;
+  /**
+   * Prove to the client that this server knows the password: `rspauth` in the Authentication-Info of every answer
+   * (RFC 7616 §3.5). Default false, since it costs 130 bytes and few clients look.
+   */
+  readonly mutual?: boolean;
   /** Nonces whose counts are remembered. Beyond it the oldest are forgotten and challenged anew. Default 10,000. */
   readonly nonces?: number;
   /** Wrong passwords per user and source within `failureWindow`; beyond it 403 without a look. Default 10. */
   readonly failures?: number;
+  /** The same for all users of one source together, so that inventing users hides nothing. Default 100. */
+  readonly sourceFailures?: number;
   /** ms. Default 60,000. */
   readonly failureWindow?: number;
 }
@@ -39,8 +57,10 @@ export type DigestVerdict =
       readonly ok: true;
       /** Unicode, as the owner's lookup knows it. */
       readonly user: string;
-      /** For the response: Authentication-Info with a next nonce, when it is time. */
+      /** For a response without body: Authentication-Info, when there is something to say. */
       readonly headers: Readonly<Record<string, readonly string[]>>;
+      /** The same for a response with this body, which `rspauth` covers where the client chose `auth-int`. */
+      headersFor(body: Buffer | string): Readonly<Record<string, readonly string[]>>;
     }
   | {
       readonly ok: false;
@@ -67,7 +87,8 @@ export function createDigestServer(
   deps: { readonly clock: Clock; readonly random: Random },
   options: DigestServerOptions,
 ): DigestServer {
-  const offered = options.algorithms ?? ['SHA-256', 'MD5'];
+  const offered: readonly AlgorithmName[] = options.algorithms ?? ['SHA-256', 'MD5'];
+  const taken = new Set<Algorithm | undefined>(offered.map((name) => readAlgorithm(name)?.algorithm));
   const realm = toWire(options.realm);
   const covers = options.covers ?? corresponds;
   const nonces = createNonces(deps, {
@@ -77,6 +98,11 @@ export function createDigestServer(
   });
   const throttle = createThrottle(deps.clock, {
     limit: options.failures ?? 10,
+    window: options.failureWindow ?? 60_000,
+    capacity: 1_000,
+  });
+  const sources = createThrottle(deps.clock, {
+    limit: options.sourceFailures ?? 100,
     window: options.failureWindow ?? 60_000,
     capacity: 1_000,
   });
@@ -122,11 +148,50 @@ export function createDigestServer(
     return { ok: false, status, reason, headers: {}, cause };
   };
 
-  const secretOf = (user: string, algorithm: Algorithm): string => {
+  /** H(A1), and whether there is such a user: it takes as long to find out that there is none. */
+  const secretOf = (user: string, algorithm: Algorithm): { ha1: string; known: boolean } => {
     const secret = options.lookup(user, options.realm);
-    if (secret === undefined) return hashPassword(algorithm, user, options.realm, nobody);
-    if ('password' in secret) return hashPassword(algorithm, user, options.realm, secret.password);
-    return secret.ha1[algorithm]?.toLowerCase() ?? hash(algorithm, nobody);
+    const password = secret !== undefined && 'password' in secret ? secret.password : undefined;
+    const made = hashPassword(algorithm, user, options.realm, password ?? nobody);
+    const kept = secret !== undefined && 'ha1' in secret ? secret.ha1[algorithm] : undefined;
+    return {
+      ha1: kept?.toLowerCase() ?? made,
+      known: password !== undefined || kept !== undefined,
+    };
+  };
+
+  /**
+   * The keys that credentials may have been made with. A session variant is bound to the cnonce that its nonce was
+   * first used with (RFC 7616 §3.4.2); some clients bind it anew each time.
+   */
+  const keysOf = (input: DigestInput, session: boolean): readonly string[] => {
+    if (!session) return [input.ha1];
+    const { algorithm, ha1, nonce, cnonce } = input;
+    const first = nonces.cnonceOf(nonce);
+    const bound = first === undefined || first === cnonce ? [cnonce] : [first, cnonce];
+    return bound.map((one) => sessionKey(algorithm, ha1, nonce, one));
+  };
+
+  /** RFC 7616 §3.5: what the client may learn from the answer. */
+  const info = (
+    input: DigestInput,
+    proxy: boolean,
+    next: string | undefined,
+    body: Buffer,
+  ): Readonly<Record<string, readonly string[]>> => {
+    const parts: string[] = [];
+    if (next !== undefined) parts.push(`nextnonce="${next}"`);
+    if (options.mutual && input.qop !== undefined) {
+      const rspauth = digestResponse({ ...input, method: '', body });
+      parts.push(
+        `qop=${input.qop}`,
+        `rspauth="${rspauth}"`,
+        `cnonce="${input.cnonce.replace(/["\\]/g, '\\$&')}"`,
+        `nc=${input.nc}`,
+      );
+    }
+    if (parts.length === 0) return {};
+    return { [proxy ? 'Proxy-Authentication-Info' : 'Authentication-Info']: [parts.join(',')] };
   };
 
   const verify = (request: SipRequest, given: Challenge, proxy: boolean, source: string): DigestVerdict => {
@@ -149,46 +214,55 @@ export function createDigestServer(
     )
       return refuse(400, 'Malformed Credentials', 'malformed');
     if (!covers(uri, request)) return refuse(400, 'Digest URI Mismatch', 'malformed');
-    // Neither was offered: challenge again rather than guess.
-    if (named === undefined || named.session || !offered.includes(named.algorithm))
-      return challenge(proxy, 'none');
-    if (qop === 'auth-int' && !options.integrity) return challenge(proxy, 'none');
+    // It was not offered: challenge again rather than guess.
+    if (named === undefined || !taken.has(named.algorithm)) return challenge(proxy, 'none');
+    if (named.session && cnonce === '') return refuse(400, 'Malformed Credentials', 'malformed');
+    // What is kept of a session is bounded.
+    if (cnonce.length > longestCnonce) return refuse(400, 'Malformed Credentials', 'malformed');
 
     const user = fromWire(name);
-    const culprit = `${user} ${source}`;
-    if (throttle.blocked(culprit)) return refuse(403, 'Too Many Failures', 'limited');
+    const culprit = `${source} ${user}`;
+    if (throttle.blocked(culprit) || (source !== '' && sources.blocked(source)))
+      return refuse(403, 'Too Many Failures', 'limited');
     const { algorithm } = named;
-    const right = digestResponse({
+    const { ha1, known } = secretOf(user, algorithm);
+    const { method, body } = request;
+    const input: DigestInput = {
       algorithm,
       session: false,
-      ha1: secretOf(user, algorithm),
+      ha1,
       nonce,
-      method: request.method,
+      method,
       uri,
-      body: request.body,
+      body,
       qop,
       nc,
       cnonce,
-    });
-    if (!same(right, response.toLowerCase())) {
+    };
+    const claimed = response.toLowerCase();
+    const key = keysOf(input, named.session).find((one) =>
+      same(digestResponse({ ...input, ha1: one }), claimed),
+    );
+    if (key === undefined || !known) {
       // A nonce of before our restart says nothing about the password.
       if (!nonces.issued(nonce)) return challenge(proxy, 'stale');
       throttle.failed(culprit);
+      if (source !== '') sources.failed(source);
       return challenge(proxy, 'wrong');
     }
-    const use = nonces.use(nonce, qop === undefined ? undefined : Number.parseInt(nc, 16));
+    const use = nonces.use(
+      nonce,
+      qop === undefined ? undefined : Number.parseInt(nc, 16),
+      named.session ? cnonce : undefined,
+    );
     if (use !== 'fresh') return challenge(proxy, use);
     throttle.succeeded(culprit);
     totals.ok += 1;
-    const next = nonces.successor(nonce);
-    return {
-      ok: true,
-      user,
-      headers:
-        next === undefined
-          ? {}
-          : { [proxy ? 'Proxy-Authentication-Info' : 'Authentication-Info']: [`nextnonce="${next}"`] },
-    };
+    // A session lasts until the next challenge; its key is not carried over to another nonce.
+    const next = named.session ? undefined : nonces.successor(nonce);
+    const headersFor = (text: Buffer | string) =>
+      info({ ...input, ha1: key }, proxy, next, Buffer.isBuffer(text) ? text : Buffer.from(text, 'utf8'));
+    return { ok: true, user, headers: headersFor(''), headersFor };
   };
 
   return {
@@ -210,9 +284,12 @@ export function createDigestServer(
       }
       return verdict ?? challenge(proxy, 'none');
     },
-    counts: () => ({ ...totals, nonces: nonces.size, throttled: throttle.size }),
+    counts: () => ({ ...totals, nonces: nonces.size, throttled: throttle.size + sources.size }),
   };
 }
+
+/** Characters of a cnonce; ours have 11, and nobody's need more than a hash has. */
+const longestCnonce = 256;
 
 /** The two may differ in parameters, and a proxy may have put a Contact where the AOR stood; whom they mean counts. */
 function corresponds(digestUri: string, request: SipRequest): boolean {

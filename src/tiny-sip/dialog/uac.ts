@@ -252,7 +252,8 @@ export function createUac(deps: UacDeps): Uac {
         outcome = await anywhere(attempt, ways, options);
         if (outcome.kind !== 'response') return outcome;
         const { response, flow } = outcome;
-        if (response.status >= 200 && response.status < 300) round?.learn(response);
+        if (response.status >= 200 && response.status < 300 && round?.learn(response) === false)
+          return failed(attempt, new SipError('NOT_MUTUAL', { remote: flow.remote.host }), flow);
         if (left <= 1 || options.signal?.aborted || !challenge(response, round)) return outcome;
         totals.challenged += 1;
         // RFC 3261 §8.1.3.5: same Call-ID, From and To, CSeq one higher.

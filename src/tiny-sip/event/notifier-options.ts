@@ -1,6 +1,8 @@
 import type { DigestClient } from '../auth/client.ts';
 import type { DialogRecord } from '../dialog/dialog.ts';
 import type { Incoming } from '../dialog/user-agent.ts';
+import type { Flow } from '../transport/transport.ts';
+import type { Rates } from './rate.ts';
 
 export interface NotifierOptions {
   /** Event package, e.g. `presence`. */
@@ -11,6 +13,16 @@ export interface NotifierOptions {
   readonly expires?: { readonly min?: number; readonly max?: number; readonly default?: number };
   /** ms between two NOTIFYs of one subscription; the first of a lull goes at once. Default 5000 (RFC 3856 §6.10). */
   readonly interval?: number;
+  /**
+   * ms between two NOTIFYs that a watcher's `min-rate` or `adaptive-min-rate` (RFC 6446) may bring about although nothing
+   * changed; never less than `interval`. Default 5000.
+   */
+  readonly beat?: number;
+  /**
+   * Entity-tags in NOTIFYs, and bodies or whole NOTIFYs left out for watchers that hold the state already (RFC 5839).
+   * Default true.
+   */
+  readonly entityTags?: boolean;
   /** Subscriptions at most; beyond it 503. Default 10,000. */
   readonly subscriptions?: number;
   /** Of one watcher, and of one resource, at most; beyond it 503. Default no bound of its own. */
@@ -18,8 +30,17 @@ export interface NotifierOptions {
   readonly perResource?: number;
   /** Decides about an initial SUBSCRIBE, and again about refreshes. */
   readonly authorise: (incoming: Incoming) => SubscriptionVerdict | Promise<SubscriptionVerdict>;
-  /** The present state of a resource for one subscription; undefined: a NOTIFY without body. */
+  /**
+   * The present state of a resource for one subscription; undefined: a NOTIFY without body. Where there is no `tag`, it
+   * may be asked for only to find out that the watcher has it already.
+   */
   readonly body: (subscription: NotifierSubscription) => NotifyBody | undefined;
+  /**
+   * Entity-tag of the whole present state: a token that no other state of the resource has. For packages whose bodies
+   * are parts or differences (RFC 5839 §6.4) or count versions: `body` is asked for once for each NOTIFY that carries
+   * one, and not otherwise. Default: made from the body.
+   */
+  readonly tag?: (subscription: NotifierSubscription) => string | undefined;
   /**
    * Called when a subscription came, was refreshed or changed its state, and when its reserved CSeq numbers are used
    * up. Whoever writes it down can `restore` it in a later process.
@@ -32,8 +53,15 @@ export interface NotifierOptions {
     subscription: NotifierSubscription,
     what: 'new' | 'refreshed' | 'state' | 'ended',
   ) => void;
+  /** Our Contact URI for a resource, such as a GRUU (RFC 5627 §4.4). Default, or undefined: that of the flow. */
+  readonly contact?: (resource: string) => string | undefined;
   /** Answers challenges to NOTIFY. */
   readonly credentials?: DigestClient;
+  /**
+   * The flow to a watcher whose own is gone, by its Contact URI, where this side knows better than the DNS: a GRUU of our
+   * own domain (RFC 5627) is a binding of our registrar. undefined: the URI is looked up.
+   */
+  readonly reach?: (contact: string) => Flow | undefined;
 }
 
 export type SubscriptionVerdict =
@@ -45,6 +73,8 @@ export type SubscriptionVerdict =
       readonly watcher: string;
       /** `pending`: accepted, but NOTIFYs carry no body until `setState`. Default active. */
       readonly state?: 'active' | 'pending';
+      /** Headers for the answer (Authentication-Info). */
+      readonly headers?: Readonly<Record<string, string | readonly string[]>>;
     }
   | {
       readonly ok: false;
@@ -67,8 +97,10 @@ export interface NotifierSubscription {
   readonly reason: string | undefined;
   /** Content types that the watcher takes, in our order; never empty. */
   readonly accept: readonly string[];
-  /** Parameters of its Event header. */
+  /** Parameters of its Event header, as the last SUBSCRIBE gave them. */
   readonly eventParams: ReadonlyMap<string, string>;
+  /** What was agreed about the rate of NOTIFYs (RFC 6446). */
+  readonly rates: Rates;
   /** Monotonic ms. */
   readonly expiresAt: number;
   /** A place for the owner: what this watcher was sent last, for instance. Not saved. */
@@ -83,6 +115,8 @@ export interface SubscriptionRecord {
   readonly accept: readonly string[];
   readonly eventParams: Readonly<Record<string, string>>;
   readonly state: 'active' | 'pending';
+  /** Suppress-If-Match of its last SUBSCRIBE, while it holds (RFC 5839). */
+  readonly condition?: string;
   /** Monotonic ms. */
   readonly expiresAt: number;
   /** `localSeq` is a reserved ceiling: after `restore` numbers go on above everything that was ever sent. */
@@ -103,8 +137,15 @@ export interface Notifier {
   watchers(resource: string): Iterable<NotifierSubscription>;
   /** Authorisation came or went. */
   setState(id: string, state: 'active' | 'pending'): void;
-  /** Ends one subscription, or all of a resource: a last NOTIFY with the reason (RFC 6665 §4.1.3). */
-  terminate(which: { readonly id: string } | { readonly resource: string }, reason: string): void;
+  /**
+   * Ends one subscription, or all of a resource: a last NOTIFY with the reason (RFC 6665 §4.1.3). `retryAfter`: seconds
+   * before the watcher should come again; by default a year for `invariant`, and nothing is said otherwise.
+   */
+  terminate(
+    which: { readonly id: string } | { readonly resource: string },
+    reason: string,
+    retryAfter?: number,
+  ): void;
   /** Takes back what `save` wrote. `expiresAt` must be on this process's clock. Sends a NOTIFY to each. */
   restore(record: SubscriptionRecord): void;
   /** Tells every watcher `terminated;reason=deactivated` and waits for the answers until `deadline` (monotonic ms). */

@@ -2,6 +2,7 @@ import type { Timer } from '../deps.ts';
 import type { Dialog } from '../dialog/dialog.ts';
 import type { Flow } from '../transport/transport.ts';
 import type { NotifierSubscription, SubscriptionRecord } from './notifier-options.ts';
+import { hasRates, type RateHistory, type Rates } from './rate.ts';
 
 /** One subscription as the notifier keeps it. */
 export interface Entry extends NotifierSubscription {
@@ -11,7 +12,12 @@ export interface Entry extends NotifierSubscription {
   state: 'active' | 'pending' | 'terminated';
   reason: string | undefined;
   accept: readonly string[];
-  readonly eventParams: ReadonlyMap<string, string>;
+  eventParams: ReadonlyMap<string, string>;
+  rates: Rates;
+  /** Its last SUBSCRIBE asked for rates. */
+  rated: boolean;
+  /** Suppress-If-Match of the last SUBSCRIBE, for as long as it has held since. */
+  condition: string | undefined;
   expiresAt: number;
   data: unknown;
   readonly dialog: Dialog;
@@ -26,10 +32,14 @@ export interface Entry extends NotifierSubscription {
   end: Timer | undefined;
   /** Waits for the interval, or for another try. */
   pause: Timer | undefined;
+  /** Waits for the time when the state is told again, changed or not. */
+  beat: Timer | undefined;
+  /** What was sent lately; only kept where an adaptive rate was agreed. */
+  history: RateHistory | undefined;
   /** Monotonic ms of the last NOTIFY. */
   sentAt: number;
   inFlight: Promise<void> | undefined;
-  /** The state is to be sent again when the NOTIFY in flight is answered: `urgent` without waiting for the interval. */
+  /** The state is to be sent again when the NOTIFY in flight is answered: `urgent` at once and whatever it is. */
   due: 'no' | 'later' | 'urgent';
   /** Failures in a row. */
   failures: number;
@@ -46,6 +56,7 @@ export type EntryInit = Pick<
   | 'state'
   | 'accept'
   | 'eventParams'
+  | 'condition'
   | 'expiresAt'
   | 'dialog'
   | 'origin'
@@ -62,6 +73,10 @@ export function createEntry(init: EntryInit): Entry {
     unclaim: undefined,
     end: undefined,
     pause: undefined,
+    beat: undefined,
+    rates: {},
+    rated: hasRates(init.eventParams),
+    history: undefined,
     sentAt: Number.NEGATIVE_INFINITY,
     inFlight: undefined,
     due: 'no',
@@ -97,7 +112,8 @@ export function createSubscriptionTable(): SubscriptionTable {
     entry.unclaim?.();
     entry.end?.cancel();
     entry.pause?.cancel();
-    entry.unclaim = entry.end = entry.pause = undefined;
+    entry.beat?.cancel();
+    entry.unclaim = entry.end = entry.pause = entry.beat = undefined;
   };
 
   return {

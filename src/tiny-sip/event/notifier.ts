@@ -2,18 +2,21 @@ import type { Timer } from '../deps.ts';
 import { answerError } from '../dialog/answer-error.ts';
 import { acceptDialog, type Dialog, restoreDialog } from '../dialog/dialog.ts';
 import type { EventDeps, Incoming } from '../dialog/user-agent.ts';
-import type { SipRequest } from '../message/message.ts';
+import type { SipRequest, SipResponse } from '../message/message.ts';
 import { detach } from '../message/text.ts';
 import type { Flow, Protocol } from '../transport/transport.ts';
 import { acceptable } from './accept.ts';
+import { conditionOf } from './entity-tag.ts';
 import type {
   Notifier,
   NotifierOptions,
   SubscriptionRecord,
   SubscriptionVerdict,
 } from './notifier-options.ts';
+import { agreedRates, confirmedRates } from './notifier-rates.ts';
 import { createEntry, createSubscriptionTable, type Entry } from './notifier-table.ts';
 import { createNotifySender, notifierContact } from './notify-sender.ts';
+import { hasRates } from './rate.ts';
 
 const expiryDefaults = { min: 60, max: 3600, default: 3600 };
 
@@ -22,6 +25,9 @@ const reserve = 64;
 
 /** Told with 503, seconds. */
 const retryAfter = '30';
+
+/** RFC 6665 §4.1.3 advises it with `invariant`, for watchers that do not know the reason, seconds. */
+const year = 31_536_000;
 
 type Granted = SubscriptionVerdict & { readonly ok: true };
 
@@ -67,9 +73,29 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
     options.onChange?.(entry, 'ended');
   };
 
-  const end = (entry: Entry, reason: string, body: 'with body' | 'without body'): void => {
-    sender.last(entry, reason, entry.state === 'active' ? body : 'without body');
+  const end = (
+    entry: Entry,
+    reason: string,
+    body: 'with body' | 'without body',
+    after = reason === 'invariant' ? year : undefined,
+  ): void => {
+    const more = after === undefined ? '' : `;retry-after=${Math.max(0, Math.ceil(after))}`;
+    sender.last(entry, reason, entry.state === 'active' ? body : 'without body', more);
     drop(entry, reason);
+  };
+
+  const agree = (entry: Entry): void => {
+    entry.rates = agreedRates(entry, options, clock.now());
+  };
+
+  /** RFC 6446 §4.1: the answer to a NOTIFY may ask for other rates, where the SUBSCRIBE asked for some. */
+  const confirmed = (entry: Entry, response: SipResponse): void => {
+    const params = entry.rated ? confirmedRates(entry, options.event, response) : undefined;
+    if (params === undefined) return;
+    entry.eventParams = params;
+    agree(entry);
+    save(entry);
+    sender.repace(entry);
   };
 
   const save = (entry: Entry): void => {
@@ -82,6 +108,7 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
       accept: entry.accept,
       eventParams: Object.fromEntries(entry.eventParams),
       state: entry.state,
+      ...(entry.condition !== undefined && { condition: entry.condition }),
       expiresAt: entry.expiresAt,
       dialog: { ...entry.dialog.record(), localSeq: entry.reserved },
       origin: entry.origin,
@@ -89,7 +116,7 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
     });
   };
 
-  const sender = createNotifySender(deps, options, { has: table.has, drop, save });
+  const sender = createNotifySender(deps, options, { has: table.has, drop, save, confirmed });
 
   const refuse = (
     incoming: Incoming,
@@ -138,12 +165,18 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
     return types.length > 0 ? types : refuse(incoming, 406, { Accept: options.types.join(', ') });
   };
 
-  const accepted = (incoming: Incoming, resource: string, seconds: number): void => {
+  const accepted = (
+    incoming: Incoming,
+    { resource, headers }: Granted,
+    seconds: number,
+    status: 200 | 204 = 200,
+  ): void => {
     const { request, flow } = incoming;
     const routes = request.lines('Record-Route');
-    const contact = notifierContact(flow, resource);
-    incoming.respond(200, {
+    const contact = notifierContact(options, flow, resource);
+    incoming.respond(status, {
       headers: {
+        ...headers,
         Expires: String(seconds),
         ...(contact !== undefined && { Contact: contact }),
         // RFC 3261 §12.1.1: the route set goes back to whoever makes the dialog.
@@ -194,6 +227,7 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
       state: verdict.state ?? 'active',
       accept,
       eventParams: eventParams(request),
+      condition: options.entityTags === false ? undefined : conditionOf(request),
       expiresAt: clock.now() + seconds * 1000,
       dialog,
       origin,
@@ -201,7 +235,8 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
       from: addressOf(incoming.flow),
       reserved: Number.POSITIVE_INFINITY,
     });
-    accepted(incoming, resource, seconds);
+    agree(entry);
+    accepted(incoming, verdict, seconds);
     if (seconds === 0) {
       // RFC 6665 §4.4.3: a fetch leaves nothing behind.
       totals.fetched += 1;
@@ -221,7 +256,10 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
     if (request.method === 'NOTIFY') refuse(incoming, 481, {});
     else if (request.method !== 'SUBSCRIBE') refuse(incoming, 405, { Allow: 'SUBSCRIBE' });
     // RFC 6665 §4.5.2: no second usage in this dialog.
-    else if (request.event?.package !== options.event) {
+    else if (
+      request.event?.package !== options.event ||
+      request.event.params.get('id') !== entry.eventParams.get('id')
+    ) {
       totals.refused += 1;
       incoming.respond(403, { reason: 'Dialog Sharing Not Supported' });
     } else
@@ -230,13 +268,13 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
         decide(incoming, (verdict) => {
           // Whoever knows the tags is not yet whoever subscribed.
           if (verdict.watcher === entry.watcher && verdict.resource === entry.resource)
-            refresh(entry, incoming);
+            refresh(entry, incoming, verdict);
           else refuse(incoming, 403, {});
         }),
       );
   };
 
-  const refresh = (entry: Entry, incoming: Incoming): void => {
+  const refresh = (entry: Entry, incoming: Incoming, verdict: Granted): void => {
     const { request } = incoming;
     if (!table.has(entry)) {
       refuse(incoming, 481, {});
@@ -256,17 +294,25 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
     entry.from = addressOf(incoming.flow);
     entry.failures = 0;
     entry.expiresAt = clock.now() + seconds * 1000;
+    entry.eventParams = eventParams(request);
+    entry.rated = hasRates(entry.eventParams);
+    entry.condition = options.entityTags === false ? undefined : conditionOf(request);
+    agree(entry);
     totals.refreshed += 1;
-    accepted(incoming, entry.resource, seconds);
+    // RFC 5839 §6.3: the watcher holds the state already, so there is nothing to tell.
+    const known = sender.isKnown(entry);
+    accepted(incoming, verdict, seconds, known ? 204 : 200);
     if (seconds === 0) {
-      end(entry, 'timeout', 'with body');
+      if (known) drop(entry, 'timeout');
+      else end(entry, 'timeout', 'with body');
       return;
     }
     wait(entry);
     save(entry);
     options.onChange?.(entry, 'refreshed');
+    if (known) sender.repace(entry);
     // RFC 6665 §4.2.1.2: at once, whatever the interval.
-    sender.now(entry);
+    else sender.now(entry);
   };
 
   /** A datagram needs no connection; a stream is gone with the process that had it. */
@@ -296,9 +342,9 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
       options.onChange?.(entry, 'state');
       sender.now(entry);
     },
-    terminate(which, reason) {
+    terminate(which, reason, after) {
       const found = 'id' in which ? [table.get(which.id)] : [...table.byResource(which.resource)];
-      for (const entry of found) if (entry !== undefined) end(entry, reason, 'without body');
+      for (const entry of found) if (entry !== undefined) end(entry, reason, 'without body', after);
     },
     restore(record) {
       if (stopping || record.expiresAt <= clock.now()) {
@@ -308,10 +354,12 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
       const entry = createEntry({
         ...record,
         eventParams: new Map(Object.entries(record.eventParams)),
+        condition: record.condition,
         dialog: restoreDialog(record.dialog),
         flow: reopen(record.from),
         reserved: record.dialog.localSeq,
       });
+      agree(entry);
       add(entry);
       sender.now(entry);
     },

@@ -1,9 +1,12 @@
 import type { EventDeps, Outcome } from '../dialog/user-agent.ts';
 import { contactUri, contactValue, userOf } from '../dialog/way.ts';
-import type { HeaderInit, SipRequest } from '../message/message.ts';
+import type { HeaderInit, SipRequest, SipResponse } from '../message/message.ts';
 import type { Flow } from '../transport/transport.ts';
+import { createTagger, meets } from './entity-tag.ts';
 import type { NotifierOptions, NotifyBody } from './notifier-options.ts';
+import { intervalOf } from './notifier-rates.ts';
 import type { Entry } from './notifier-table.ts';
+import { beatOf, countNotify, formatRates, startHistory } from './rate.ts';
 import { adviseForNotify } from './retry.ts';
 
 /** Failures in a row after which a watcher that answers nothing is let go. */
@@ -12,16 +15,33 @@ const patience = 3;
 export interface NotifySender {
   /** Sends the present state at once, or as soon as the NOTIFY in flight is answered. */
   now(entry: Entry): void;
-  /** RFC 6665 §5.4.10: not faster than the interval; the first after a lull at once, the last never lost. */
+  /**
+   * RFC 6665 §5.4.10: not faster than the interval and the agreed rate; the first after a lull at once, the last never
+   * lost. Nothing is sent while the watcher's condition holds (RFC 5839 §6.3).
+   */
   paced(entry: Entry): void;
-  /** The last NOTIFY of a subscription that is forgotten already. */
-  last(entry: Entry, reason: string, body: 'with body' | 'without body'): void;
+  /** Whether the watcher's condition holds for what it would be told now. */
+  isKnown(entry: Entry): boolean;
+  /** The agreed rates are others now: the time until the next NOTIFY is reckoned anew. */
+  repace(entry: Entry): void;
+  /** The last NOTIFY of a subscription that is forgotten already. `more`: parameters after the reason. */
+  last(entry: Entry, reason: string, body: 'with body' | 'without body', more?: string): void;
   /** Resolves when the last NOTIFYs are answered or given up. */
   drained(): Promise<void>;
   /** Sends nothing any more. */
   stop(): void;
-  readonly totals: { notified: number; unanswered: number; dropped: number };
+  readonly totals: { notified: number; suppressed: number; unanswered: number; dropped: number };
 }
+
+/** What a NOTIFY tells besides the state of the subscription. */
+interface Content {
+  /** Made when it is sent. */
+  body(): NotifyBody | undefined;
+  /** Entity-tag of what the body says, or would have said. */
+  readonly tag: string | undefined;
+}
+
+const nothing: Content = { body: () => undefined, tag: undefined };
 
 /** What the sender needs of the notifier. */
 export interface NotifySenderHooks {
@@ -30,10 +50,18 @@ export interface NotifySenderHooks {
   drop(entry: Entry, reason: string): void;
   /** CSeq numbers beyond those written down are in use. */
   save(entry: Entry): void;
+  /** A 2xx to a NOTIFY: it may ask for other rates (RFC 6446 §4.1). */
+  confirmed(entry: Entry, response: SipResponse): void;
 }
 
 /** Our Contact towards a watcher. */
-export function notifierContact(flow: Flow | undefined, resource: string): string | undefined {
+export function notifierContact(
+  options: NotifierOptions,
+  flow: Flow | undefined,
+  resource: string,
+): string | undefined {
+  const own = options.contact?.(resource);
+  if (own !== undefined) return contactValue(own);
   return flow === undefined ? undefined : contactValue(contactUri(flow, userOf(resource)));
 }
 
@@ -44,8 +72,9 @@ export function createNotifySender(
   hooks: NotifySenderHooks,
 ): NotifySender {
   const { stack, clock, log } = deps;
-  const interval = options.interval ?? 5_000;
-  const totals = { notified: 0, unanswered: 0, dropped: 0 };
+  const interval = intervalOf(options);
+  const tagger = options.entityTags === false ? undefined : createTagger();
+  const totals = { notified: 0, suppressed: 0, unanswered: 0, dropped: 0 };
   const farewells = new Set<Promise<void>>();
   let stopped = false;
 
@@ -61,33 +90,64 @@ export function createNotifySender(
     }
   };
 
+  const tagOf = (entry: Entry, make: NonNullable<NotifierOptions['tag']>): string | undefined => {
+    try {
+      return make(entry);
+    } catch (error) {
+      log.error('the entity-tag of a resource could not be made', {
+        resource: entry.resource,
+        error: String(error),
+      });
+      return undefined;
+    }
+  };
+
+  /** RFC 6665 §4.5.2: the id comes back, no other parameter does. */
+  const eventOf = (entry: Entry): string => {
+    const id = entry.eventParams.get('id');
+    return id === undefined ? options.event : `${options.event};id=${id}`;
+  };
+
+  const contentOf = (entry: Entry): Content => {
+    if (tagger !== undefined && options.tag !== undefined)
+      return { body: () => bodyOf(entry), tag: tagOf(entry, options.tag) };
+    const body = bodyOf(entry);
+    if (body === undefined) return nothing;
+    return { body: () => body, tag: tagger?.(eventOf(entry), body) };
+  };
+
+  /** RFC 5839 §6.2: without the body that the watcher holds, but with its tag. */
+  const withheld = ({ tag }: Content): Content => ({ body: () => undefined, tag });
+
   const build = (
     entry: Entry,
     flow: Flow | undefined,
     state: string,
     body: NotifyBody | undefined,
+    tag: string | undefined,
   ): SipRequest => {
-    const id = entry.eventParams.get('id');
     const headers: Record<string, HeaderInit[string]> = {
-      // RFC 6665 §4.5.2: the id comes back, no other parameter does.
-      Event: id === undefined ? options.event : `${options.event};id=${id}`,
+      Event: eventOf(entry),
       'Subscription-State': state,
-      Contact: notifierContact(flow, entry.resource),
+      Contact: notifierContact(options, flow, entry.resource),
+      'SIP-ETag': tag,
       'Content-Type': body?.contentType,
     };
     return entry.dialog.request('NOTIFY', headers, body?.content);
   };
 
-  const send = async (entry: Entry, state: string, body: NotifyBody | undefined): Promise<Outcome> => {
-    const flow = entry.flow?.state === 'closed' ? undefined : entry.flow;
+  const send = async (entry: Entry, state: string, content: Content): Promise<Outcome> => {
+    const open = entry.flow?.state === 'closed' ? undefined : entry.flow;
+    const flow =
+      open ?? (entry.dialog.routeSet.length === 0 ? options.reach?.(entry.dialog.remoteTarget) : undefined);
     await flow?.ready().catch(() => undefined);
     let request: SipRequest;
     try {
-      request = build(entry, flow, state, body);
+      request = build(entry, flow, state, content.body(), content.tag);
     } catch (error) {
       // What the owner wrote may not go on the wire: the watcher still hears that it is subscribed.
       log.error('a notification could not be written', { resource: entry.resource, error: String(error) });
-      request = build(entry, flow, state, undefined);
+      request = build(entry, flow, state, undefined, undefined);
     }
     totals.notified += 1;
     if (entry.dialog.localSeq > entry.reserved) hooks.save(entry);
@@ -99,19 +159,40 @@ export function createNotifySender(
     return outcome;
   };
 
-  const now = (entry: Entry): void => {
+  /** Shortest time between two NOTIFYs of a subscription, ms. */
+  const intervalFor = ({ rates }: Entry): number =>
+    rates.max === undefined ? interval : Math.max(interval, 1000 / rates.max);
+
+  const emit = (entry: Entry, why: 'state' | 'content'): void => {
     if (stopped || !hooks.has(entry)) return;
     entry.pause?.cancel();
     entry.pause = undefined;
     if (entry.inFlight !== undefined) {
-      entry.due = 'urgent';
+      if (why === 'state') entry.due = 'urgent';
+      else if (entry.due === 'no') entry.due = 'later';
       return;
     }
     entry.due = 'no';
-    entry.sentAt = clock.now();
-    const left = Math.max(0, Math.ceil((entry.expiresAt - clock.now()) / 1000));
-    const body = entry.state === 'active' ? bodyOf(entry) : undefined;
-    entry.inFlight = send(entry, `${entry.state};expires=${left}`, body)
+    const at = clock.now();
+    let content = entry.state === 'active' ? contentOf(entry) : nothing;
+    if (meets(entry.condition, content.tag)) {
+      if (why === 'content') {
+        totals.suppressed += 1;
+        beat(entry, at);
+        return;
+      }
+      content = withheld(content);
+      // A condition that has failed once is over: the watcher holds something newer then.
+    } else if (content.tag !== undefined) entry.condition = undefined;
+    entry.sentAt = at;
+    const { adaptive } = entry.rates;
+    if (adaptive !== undefined) {
+      entry.history ??= startHistory(at);
+      countNotify(entry.history, adaptive, at);
+    }
+    beat(entry, at);
+    const left = Math.max(0, Math.ceil((entry.expiresAt - at) / 1000));
+    entry.inFlight = send(entry, `${entry.state};expires=${left}${formatRates(entry.rates)}`, content)
       .then((outcome) => {
         entry.inFlight = undefined;
         if (hooks.has(entry)) answered(entry, outcome);
@@ -122,15 +203,36 @@ export function createNotifySender(
       });
   };
 
+  const now = (entry: Entry): void => emit(entry, 'state');
+
   const paced = (entry: Entry): void => {
     if (entry.inFlight !== undefined) {
       if (entry.due === 'no') entry.due = 'later';
       return;
     }
     if (entry.pause !== undefined) return;
-    const wait = entry.sentAt + interval - clock.now();
-    if (wait <= 0) now(entry);
-    else entry.pause = stack.after(wait, () => now(entry));
+    const wait = entry.sentAt + intervalFor(entry) - clock.now();
+    if (wait <= 0) emit(entry, 'content');
+    else entry.pause = stack.after(wait, () => emit(entry, 'content'));
+  };
+
+  /** RFC 6446 §6.2 and §7.2: the state goes out again when nothing else did for so long. */
+  const beat = (entry: Entry, from: number): void => {
+    entry.beat?.cancel();
+    entry.beat = undefined;
+    const { rates } = entry;
+    if (rates.min === undefined && rates.adaptive === undefined) return;
+    if (rates.adaptive !== undefined) entry.history ??= startHistory(clock.now());
+    const wait = beatOf(rates, entry.history ?? startHistory(clock.now()), clock.now());
+    if (wait === undefined) return;
+    const left = Math.max(0, from + Math.max(wait, intervalFor(entry)) - clock.now());
+    entry.beat = stack.after(left, () => {
+      entry.beat = undefined;
+      // What is on its way, or waits for its time, is soon enough.
+      if (entry.state === 'active' && entry.inFlight === undefined && entry.pause === undefined)
+        emit(entry, 'content');
+      else beat(entry, clock.now());
+    });
   };
 
   const answered = (entry: Entry, outcome: Outcome): void => {
@@ -139,6 +241,8 @@ export function createNotifySender(
       case 'delivered':
       case 'spare':
         entry.failures = 0;
+        if (advice.kind === 'delivered' && outcome.kind === 'response')
+          hooks.confirmed(entry, outcome.response);
         if (entry.due === 'urgent') now(entry);
         else if (entry.due === 'later') paced(entry);
         return;
@@ -163,12 +267,26 @@ export function createNotifySender(
   return {
     now,
     paced,
-    last(entry, reason, what) {
+    isKnown(entry) {
+      if (entry.condition === undefined) return false;
+      return meets(entry.condition, entry.state === 'active' ? contentOf(entry).tag : undefined);
+    },
+    repace(entry) {
+      if (entry.rates.adaptive === undefined) entry.history = undefined;
+      beat(entry, entry.sentAt);
+      // A change that waits for the old rate waits for the new one.
+      if (entry.pause === undefined || entry.failures > 0) return;
+      entry.pause.cancel();
+      entry.pause = undefined;
+      paced(entry);
+    },
+    last(entry, reason, what, more = '') {
       if (stopped) return;
-      const body = what === 'with body' ? bodyOf(entry) : undefined;
+      const whole = what === 'with body' ? contentOf(entry) : nothing;
+      const content = meets(entry.condition, whole.tag) ? withheld(whole) : whole;
       // RFC 3261 §12.2: numbers rise in the order of sending, so it waits for what is in flight.
       const last = (entry.inFlight ?? Promise.resolve())
-        .then(() => send(entry, `terminated;reason=${reason}`, body))
+        .then(() => send(entry, `terminated;reason=${reason}${more}`, content))
         .then(
           () => undefined,
           (error: unknown) => log.error('a last notification failed', { error: String(error) }),

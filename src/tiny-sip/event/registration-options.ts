@@ -46,8 +46,12 @@ export interface Registered {
   readonly contact: string;
   /** `P-Associated-URI` values, if any. */
   readonly associated: readonly string[];
-  /** Public GRUU of this binding (RFC 5627), if given. */
+  /** Public GRUU of this instance (RFC 5627), if given: the Contact for other requests. */
   readonly gruu?: string;
+  /** The newest temporary GRUU, if given: a Contact that does not tell whose it is. Good as long as this state stands. */
+  readonly tempGruu?: string;
+  /** The registrar does outbound (RFC 5626 §4.2.1): requests to us come over this very flow. */
+  readonly outbound: boolean;
 }
 
 export type RegistrationState =

@@ -137,6 +137,7 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
     mayAskLonger = true;
     const via = response.topVia;
     const gruu = own?.param('pub-gruu');
+    const tempGruu = own?.param('temp-gruu');
     const info: Registered = {
       expiresAt: clock.now() + seconds * 1000,
       serviceRoute: response.all('Service-Route').map(detach),
@@ -147,6 +148,8 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
       contact: contactUri(flow, user),
       associated: response.all('P-Associated-URI').map(detach),
       ...(gruu && { gruu: detach(gruu) }),
+      ...(tempGruu && { tempGruu: detach(tempGruu) }),
+      outbound: response.all('Require').some((tag) => tag.toLowerCase() === 'outbound'),
     };
     watch(flow, response);
     plan(refreshIn(seconds, random));

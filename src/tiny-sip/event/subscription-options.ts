@@ -1,6 +1,7 @@
 import type { DigestClient } from '../auth/client.ts';
 import type { AnswerInit, Way } from '../dialog/user-agent.ts';
 import type { SipRequest } from '../message/message.ts';
+import type { Rates } from './rate.ts';
 import type { Failure } from './retry.ts';
 
 export interface SubscriptionOptions {
@@ -10,6 +11,21 @@ export interface SubscriptionOptions {
   readonly from: string;
   /** Event header value, parameters included. Default `presence`. */
   readonly event?: string;
+  /**
+   * How often to be notified (RFC 6446). A notifier that answers 489 to these parameters is asked again without them;
+   * what it agreed to stands in the state.
+   */
+  readonly rates?: Rates;
+  /**
+   * Refresh and unsubscribe on the condition that the state is still the one that was told last (RFC 5839), so that a
+   * notifier that gives entity-tags need not send it again. Given up where it does not work. Default true.
+   */
+  readonly conditional?: boolean;
+  /**
+   * Entity-tag of the state that the owner holds from before, asked for each SUBSCRIBE outside of a dialog (a fetch, a
+   * subscription begun anew). Where the notifier still has that state, the NOTIFY comes with `unchanged` and no body.
+   */
+  readonly known?: () => string | undefined;
   /** Accepted content types; empty: no Accept header. */
   readonly accept?: readonly string[];
   /** Seconds; 0 fetches the state once (RFC 6665 §4.4.3). Default 3600. */
@@ -18,6 +34,8 @@ export interface SubscriptionOptions {
   readonly way?: () => Way | undefined;
   readonly credentials?: DigestClient;
   readonly contactUser?: string;
+  /** Our Contact URI, such as the GRUU of a registration (RFC 5627 §4.4). Default, or undefined: that of the flow. */
+  readonly contact?: () => string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   /** Return a verdict to answer a NOTIFY otherwise than 200 (415 with Accept, 400, …). */
   readonly onNotify?: (notify: Notify) => NotifyVerdict | undefined;
@@ -30,6 +48,10 @@ export interface Notify {
   /** Essence, lower case; undefined: no body. */
   readonly contentType?: string;
   readonly body: Buffer;
+  /** Entity-tag of this state, where the notifier gives one; for `known` later. */
+  readonly tag?: string;
+  /** The state is the one that `known` named: there is no body because the owner has it. */
+  readonly unchanged?: true;
   readonly request: SipRequest;
 }
 
@@ -41,8 +63,9 @@ export type SubscriptionState =
   | { readonly kind: 'idle' }
   | { readonly kind: 'blocked' }
   | { readonly kind: 'subscribing' }
-  | { readonly kind: 'pending'; readonly expiresAt: number }
-  | { readonly kind: 'active'; readonly expiresAt: number }
+  /** `rates`: what the notifier agreed to; empty where it knows none. */
+  | { readonly kind: 'pending'; readonly expiresAt: number; readonly rates: Rates }
+  | { readonly kind: 'active'; readonly expiresAt: number; readonly rates: Rates }
   | { readonly kind: 'waiting'; readonly retryAt: number; readonly cause: Failure }
   | { readonly kind: 'refused'; readonly retryAt: number; readonly cause: Failure }
   /** Over: fetched (`reason` `fetched`), unsubscribed, or ended by the notifier with a reason that forbids retrying. */
@@ -55,6 +78,13 @@ export interface Subscription {
   wake(): void;
   /** Asks for full state now (re-SUBSCRIBE in the dialog). */
   refresh(): void;
+  /** Asks for other rates, now and from now on. */
+  pace(rates: Rates): void;
+  /**
+   * Quiet: only changes of the subscription itself are told, not the state (RFC 5839 §5.2), where the notifier gives
+   * entity-tags. Loud again: told at once if the state is another than before.
+   */
+  quiet(on: boolean): void;
   /** Ends it with Expires 0; resolves when the last NOTIFY came, was refused, or did not come in time. */
   unsubscribe(): Promise<void>;
   /** Stops without a word. */

@@ -1,4 +1,5 @@
 import type { SipRequest } from '../message/message.ts';
+import { type Rates, readRates } from './rate.ts';
 
 /** A Subscription-State value (RFC 6665 §8.2.3). */
 export interface SubscriptionStateValue {
@@ -9,6 +10,8 @@ export interface SubscriptionStateValue {
   readonly expires: number | undefined;
   /** Seconds. */
   readonly retryAfter: number | undefined;
+  /** What the notifier agreed to (RFC 6446). */
+  readonly rates: Rates;
 }
 
 /** Reads the Subscription-State of a NOTIFY; undefined when it has none. */
@@ -31,5 +34,6 @@ export function readSubscriptionState(request: SipRequest): SubscriptionStateVal
     reason: params.get('reason')?.toLowerCase(),
     expires: seconds('expires'),
     retryAfter: seconds('retry-after'),
+    rates: readRates(params),
   };
 }

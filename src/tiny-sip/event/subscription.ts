@@ -1,9 +1,10 @@
 import type { Timer } from '../deps.ts';
 import type { EventDeps, Outcome, Way } from '../dialog/user-agent.ts';
 import { hopeless, patient, resetDelay, takeDelay } from './delay.ts';
+import { formatRates, type Rates } from './rate.ts';
 import { adviseForSubscribe, adviseForTermination, endsUsage, type Failure, failureOf } from './retry.ts';
 import type { Subscription, SubscriptionOptions, SubscriptionState } from './subscription-options.ts';
-import { createUsage, type Usage, type UsageHooks } from './usage.ts';
+import { createUsage, isConfused, type Usage, type UsageHooks, type UsageTerms } from './usage.ts';
 
 /** A subscription that ended sooner than this is not begun anew at once, ms. */
 const quick = 30_000;
@@ -29,6 +30,11 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
   let usage: Usage | undefined;
   let pause: Timer | undefined;
   let mayAskLonger = true;
+  let rates: Rates = options.rates ?? {};
+  /** The notifier knows no rates: it answered 489 to an Event with them. */
+  let unrated = false;
+  let conditional = options.conditional ?? true;
+  let quiet = false;
   /** Who waits for the end of unsubscribing. */
   let leaving: (() => void) | undefined;
 
@@ -92,18 +98,42 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
       return;
     }
     enter({ kind: 'subscribing' });
-    usage = createUsage(deps, options, { way, seconds: expires }, hooks);
+    const known = conditional ? options.known?.() : undefined;
+    usage = createUsage(deps, options, { way, seconds: expires, known }, terms, hooks);
+  };
+
+  const terms: UsageTerms = {
+    event: () => `${options.event ?? 'presence'}${unrated ? '' : formatRates(rates)}`,
+    condition: (tag) => (!conditional || tag === undefined ? undefined : quiet ? '*' : tag),
   };
 
   const show = (kind: 'active' | 'pending'): void => {
     if (usage === undefined || leaving !== undefined || fetching) return;
-    const { expiresAt } = usage;
-    if (state.kind === kind && state.expiresAt === expiresAt) return;
-    enter({ kind, expiresAt });
+    const { expiresAt, rates: agreed } = usage;
+    if (
+      state.kind === kind &&
+      state.expiresAt === expiresAt &&
+      formatRates(state.rates) === formatRates(agreed)
+    )
+      return;
+    enter({ kind, expiresAt, rates: agreed });
   };
 
   const refused = (outcome: Outcome): void => {
     const cause = failureOf(outcome);
+    // Some answer 489 to a package that they know, for the parameters that they do not.
+    if (cause.status === 489 && !unrated && formatRates(rates) !== '') {
+      unrated = true;
+      abandon();
+      begin();
+      return;
+    }
+    if (conditional && options.known !== undefined && isConfused(outcome)) {
+      conditional = false;
+      abandon();
+      begin();
+      return;
+    }
     const advice = adviseForSubscribe(outcome, { expires });
     switch (advice.kind) {
       case 'longer':
@@ -131,6 +161,9 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
     shown(kind) {
       const now = kind ?? state.kind;
       if (now === 'active' || now === 'pending') show(now);
+    },
+    unconditional() {
+      conditional = false;
     },
     delayed: () => takeDelay(patience, random),
     refused(outcome, how) {
@@ -177,6 +210,16 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
       if (state.kind === 'blocked' || (state.kind === 'waiting' && state.cause.kind !== 'response')) begin();
     },
     refresh() {
+      usage?.renew(expires, 'whole');
+    },
+    pace(next) {
+      if (formatRates(next) === formatRates(rates)) return;
+      rates = next;
+      usage?.renew(expires);
+    },
+    quiet(on) {
+      if (on === quiet) return;
+      quiet = on;
       usage?.renew(expires);
     },
     unsubscribe() {

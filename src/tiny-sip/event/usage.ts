@@ -7,6 +7,8 @@ import type { HeaderInit, SipRequest } from '../message/message.ts';
 import { detach } from '../message/text.ts';
 import type { Flow } from '../transport/transport.ts';
 import { refreshIn } from './delay.ts';
+import { meets } from './entity-tag.ts';
+import type { Rates } from './rate.ts';
 import type { Notify, NotifyVerdict, SubscriptionOptions } from './subscription-options.ts';
 import { readSubscriptionState } from './subscription-state.ts';
 
@@ -22,6 +24,8 @@ export interface UsageHooks {
   accepted(): void;
   /** What the notifier says, and how long it lasts by now. */
   shown(kind: 'active' | 'pending' | undefined): void;
+  /** A conditional SUBSCRIBE did not do what it should: do without conditions from now on (RFC 5839 §5.8). */
+  unconditional(): void;
   /** A refresh did not succeed, which does not end it. Answers in how many ms to try again. */
   delayed(): number;
   /** A SUBSCRIBE was not accepted. After an initial one there is nothing; after a refresh the owner may let it stand. */
@@ -41,22 +45,35 @@ export interface Usage {
   readonly expiresAt: number;
   /** A NOTIFY has made the dialog. */
   readonly established: boolean;
-  /** SUBSCRIBE in the dialog; `seconds` 0 unsubscribes, and then a request under way is given up. */
-  renew(seconds: number): void;
+  /** What the notifier agreed to. */
+  readonly rates: Rates;
+  /**
+   * SUBSCRIBE in the dialog; `seconds` 0 unsubscribes, and then a request under way is given up. `whole`: the state is
+   * to be told whatever we hold. While another SUBSCRIBE is under way it waits for that one's end.
+   */
+  renew(seconds: number, whole?: 'whole'): void;
   /** Lets go: a NOTIFY gets 481 from now on (S22). Nothing is sent, no hook is called. */
   abandon(): void;
+}
+
+/** What may change from one SUBSCRIBE to the next. */
+export interface UsageTerms {
+  /** Value of the Event header, with the rates that are wished for. */
+  event(): string;
+  /** The condition to make, given the entity-tag that this usage was told last. */
+  condition(tag: string | undefined): string | undefined;
 }
 
 /** Sends the initial SUBSCRIBE and keeps the subscription that comes of it. */
 export function createUsage(
   deps: EventDeps,
   options: SubscriptionOptions,
-  begin: { readonly way: Way; readonly seconds: number },
+  begin: { readonly way: Way; readonly seconds: number; readonly known: string | undefined },
+  terms: UsageTerms,
   hooks: UsageHooks,
 ): Usage {
   const { stack, clock, random, log } = deps;
-  const event = options.event ?? 'presence';
-  const eventPackage = (event.split(';')[0] ?? '').trim();
+  const { eventPackage, eventId } = splitEvent(options.event ?? 'presence');
   const callId = stack.token();
   const fromTag = stack.token();
   const since = clock.now();
@@ -69,12 +86,19 @@ export function createUsage(
   let wanted = begin.seconds;
   let expiresAt = since + begin.seconds * 1000;
   /** A NOTIFY has said since the last SUBSCRIBE how long it lasts; its 2xx does not lengthen that. */
-  let told = false;
+  let expiryTold = false;
   let over = false;
   let inFlight: AbortController | undefined;
   let noNotify: Timer | undefined;
   let refreshing: Timer | undefined;
   let expiry: Timer | undefined;
+  /** Entity-tag of what was told last, as far as the owner took it. */
+  let tag = begin.known;
+  let rates: Rates = {};
+  /** The condition of the SUBSCRIBE under way, or of the last one. */
+  let condition = begin.known;
+  /** A SUBSCRIBE is due when the one under way has its answer. */
+  let again: 'whole' | 'plain' | undefined;
 
   const unclaim = stack.claim(callId, fromTag, (incoming) => within(incoming));
 
@@ -89,9 +113,10 @@ export function createUsage(
   };
 
   const headers = (on: Flow): Record<string, HeaderInit[string]> => ({
-    Contact: contactValue(contactUri(on, options.contactUser ?? userOf(options.from))),
-    Event: event,
+    Contact: contactValue(options.contact?.() ?? contactUri(on, options.contactUser ?? userOf(options.from))),
+    Event: terms.event(),
     Expires: wanted,
+    'Suppress-If-Match': condition,
     Accept: options.accept?.length ? options.accept.join(', ') : undefined,
     ...options.headers,
   });
@@ -107,17 +132,23 @@ export function createUsage(
         if (inFlight !== abort) return;
         seq = Math.max(seq, request.cseq?.number ?? 0);
         dialog?.used(seq);
-        told = false;
+        expiryTold = false;
         noNotify?.cancel();
-        noNotify = stack.after(timerN, hooks.silent);
+        noNotify = stack.after(timerN, () => {
+          if (condition !== undefined) hooks.unconditional();
+          hooks.silent();
+        });
       },
     })
       .then((outcome) => {
         if (inFlight !== abort) return;
         inFlight = undefined;
+        const next = again;
+        again = undefined;
         if (outcome.kind === 'response' && outcome.response.status < 300) accepted(outcome, asked);
         else if (dialog === undefined) hooks.refused(outcome, 'initial');
         else notRenewed(outcome);
+        if (next !== undefined && dialog !== undefined) renew(wanted, next === 'whole' ? next : undefined);
       })
       .catch((error: unknown) => {
         log.error('subscribing failed', { resource: options.resource, error: String(error) });
@@ -130,10 +161,17 @@ export function createUsage(
     // Where the owner said by which way, that way it stays.
     if (options.way !== undefined) flow ??= outcome.flow;
     hooks.accepted();
-    // RFC 5839 §5.3: no NOTIFY will follow.
-    if (response.status === 204) noNotify?.cancel();
+    // RFC 5839 §5.2 and §7.1: within a dialog it says that no NOTIFY will follow.
+    if (response.status === 204 && dialog !== undefined) {
+      noNotify?.cancel();
+      noNotify = undefined;
+      if (asked === 0) {
+        hooks.terminated(undefined, undefined);
+        return;
+      }
+    }
     const seconds = Math.min(response.expires ?? asked, asked);
-    if (!told || clock.now() + seconds * 1000 < expiresAt) expireIn(seconds);
+    if (!expiryTold || clock.now() + seconds * 1000 < expiresAt) expireIn(seconds);
     hooks.shown(undefined);
   };
 
@@ -152,6 +190,7 @@ export function createUsage(
   const notRenewed = (outcome: Outcome): void => {
     noNotify?.cancel();
     noNotify = undefined;
+    if (condition !== undefined && isConfused(outcome)) hooks.unconditional();
     hooks.refused(outcome, 'refresh');
     if (over) return;
     // The NOTIFY came, but never the 2xx: it lasts as long as was asked for.
@@ -161,9 +200,14 @@ export function createUsage(
   };
 
   /** SUBSCRIBE within the dialog: through its route set, to the notifier's Contact. */
-  const renew = (seconds: number): void => {
+  const renew = (seconds: number, whole?: 'whole'): void => {
     const inside = dialog;
-    if (over || inside === undefined || (inFlight !== undefined && seconds > 0)) return;
+    if (over || inside === undefined) return;
+    if (inFlight !== undefined && seconds > 0) {
+      again = whole ?? again ?? 'plain';
+      return;
+    }
+    again = undefined;
     // A refresh in flight says the opposite of what is meant now.
     inFlight?.abort('unsubscribing');
     wanted = seconds;
@@ -171,6 +215,7 @@ export function createUsage(
     refreshing = undefined;
     if (seconds === 0) expiry?.cancel();
     const way: Way = flow !== undefined && flow.state !== 'closed' ? { flow } : { route: inside.routeSet };
+    condition = whole === undefined ? terms.condition(tag) : undefined;
     send(way, inside.remoteTarget, (on) => inside.request('SUBSCRIBE', headers(on)));
   };
 
@@ -185,12 +230,20 @@ export function createUsage(
     if (says === undefined) incoming.respond(400, { reason: 'Missing Subscription-State' });
     else if (request.event?.package.toLowerCase() !== eventPackage.toLowerCase())
       incoming.respond(489, { headers: { 'Allow-Events': eventPackage } });
+    // RFC 6665 §8.2.1: with another id it is of another subscription.
+    else if (request.event.params.get('id') !== eventId) incoming.respond(481);
     else if (fits(incoming, says.state === 'terminated')) {
       noNotify?.cancel();
       noNotify = undefined;
-      const verdict = deliver(request, says.state, says.reason);
-      incoming.respond(verdict?.status ?? 200, verdict);
+      rates = says.rates;
+      const told = request.get('SIP-ETag');
+      const withheld = request.body.length === 0 && meets(condition, told);
+      const verdict = deliver(request, says.state, says.reason, told, withheld);
+      const status = verdict?.status ?? 200;
+      incoming.respond(status, verdict);
       if (over) return;
+      // What the owner did not take it does not hold; and of what was withheld it may hold something older.
+      if (!withheld) tag = told !== undefined && status < 300 ? detach(told) : undefined;
       if (says.state === 'terminated') {
         hooks.terminated(says.reason, says.retryAfter);
         return;
@@ -198,8 +251,10 @@ export function createUsage(
       if (says.expires !== undefined) {
         // Most only repeat what is left; that must not move the refresh.
         const end = clock.now() + says.expires * 1000;
-        if (expiry === undefined || Math.abs(end - expiresAt) > slack) expireIn(says.expires);
-        told = true;
+        // The SUBSCRIBE under way has taken the old one away, though: its 2xx may come later than this.
+        const planned = expiry !== undefined && refreshing !== undefined;
+        if (!planned || Math.abs(end - expiresAt) > slack) expireIn(says.expires);
+        expiryTold = true;
       }
       hooks.shown(says.state);
     }
@@ -233,7 +288,12 @@ export function createUsage(
     request: SipRequest,
     state: Notify['state'],
     reason: string | undefined,
+    told: string | undefined,
+    withheld: boolean,
   ): NotifyVerdict | undefined => {
+    // Without a body, but not because there is no state. The owner only asks about what it brought along.
+    const unchanged = withheld && told !== undefined && told === begin.known;
+    if (withheld && !unchanged) return undefined;
     const contentType = request.body.length > 0 ? request.contentType?.essence : undefined;
     try {
       return options.onNotify?.({
@@ -241,6 +301,8 @@ export function createUsage(
         ...(reason !== undefined && { reason: detach(reason) }),
         ...(contentType !== undefined && { contentType }),
         body: request.body,
+        ...(told !== undefined && { tag: detach(told) }),
+        ...(unchanged && { unchanged }),
         request,
       });
     } catch (error) {
@@ -272,7 +334,22 @@ export function createUsage(
     get established() {
       return dialog !== undefined;
     },
+    get rates() {
+      return rates;
+    },
     renew,
     abandon,
   };
+}
+
+/** RFC 5839 §5.8: something on the way could not bear the condition. */
+export function isConfused(outcome: Outcome): boolean {
+  return outcome.kind === 'response' && [400, 412, 420].includes(outcome.response.status);
+}
+
+/** Package and id of an Event value. */
+function splitEvent(event: string): { eventPackage: string; eventId: string | undefined } {
+  const [name = '', ...params] = event.split(';').map((part) => part.trim());
+  const id = params.map((part) => /^id\s*=\s*(.*)$/i.exec(part)?.[1]).find((one) => one !== undefined);
+  return { eventPackage: name, eventId: id };
 }

@@ -8,9 +8,10 @@ import {
   type SipResponse,
 } from 'tiny-sip';
 import * as assert from 'uvu/assert';
-import { digestResponse } from '../../../src/tiny-sip/auth/algorithm.ts';
+import { digestResponse, sessionKey } from '../../../src/tiny-sip/auth/algorithm.ts';
 import { createFakeRandom } from '../../support/fake-random.ts';
 import { suite } from '../../support/harness.ts';
+import { createRig } from '../rig.ts';
 
 const test = suite('tiny-sip digest client');
 
@@ -315,6 +316,73 @@ test('nextnonce is used for the next request, counted from one', () => {
   const [params] = credentials(next);
   assert.is(params?.get('nonce'), 'n2');
   assert.is(params?.get('nc'), '00000001');
+});
+
+test('a session variant keeps its key over a next nonce (RFC 7616 §3.6)', () => {
+  const digest = client();
+  const round = digest.begin();
+  round.challenged(
+    response(401, { 'WWW-Authenticate': challenge('nonce="n1", algorithm=MD5-sess, qop="auth"') }),
+  );
+  round.authorize(request());
+  assert.is(round.learn(response(200, { 'Authentication-Info': 'nextnonce="n2"' })), true);
+  const next = request();
+  digest.begin().authorize(next);
+  const [params] = credentials(next);
+  const cnonce = params?.get('cnonce') ?? '';
+  assert.is(params?.get('nonce'), 'n2');
+  assert.is(
+    params?.get('response'),
+    digestResponse({
+      algorithm: 'MD5',
+      session: false,
+      ha1: sessionKey('MD5', hashPassword('MD5', 'alice', 'example.com', 'secret'), 'n1', cnonce),
+      nonce: 'n2',
+      method: 'REGISTER',
+      uri: 'sip:example.com',
+      body: Buffer.alloc(0),
+      qop: 'auth',
+      nc: '00000001',
+      cnonce,
+    }),
+  );
+});
+
+test('a next nonce beside a wrong rspauth is not believed', () => {
+  const digest = client();
+  const round = digest.begin();
+  round.challenged(response(401, { 'WWW-Authenticate': challenge('nonce="n1", qop="auth"') }));
+  round.authorize(request());
+  const info = `nextnonce="evil", rspauth="${'0'.repeat(32)}", qop=auth, nc=00000001`;
+  assert.is(round.learn(response(200, { 'Authentication-Info': info })), true, 'nobody demanded a proof');
+  const next = request();
+  digest.begin().authorize(next);
+  assert.is(credentials(next)[0]?.get('nonce'), 'n1');
+});
+
+test('S17: over a stack, a server that cannot prove itself is a failure where mutual is demanded', async () => {
+  const rig = createRig();
+  const server = await rig.peer('10.0.0.2');
+  const stack = await rig.stack('10.0.0.1');
+  const ask = async (mutual: boolean) => {
+    const digest = createDigestClient(
+      { random: createFakeRandom(8) },
+      { username: 'alice', password: 'secret', mutual },
+    );
+    server.onRequest = (one) =>
+      one.has('Authorization')
+        ? server.answer(one, 200)
+        : server.answer(one, 401, { 'WWW-Authenticate': challenge('nonce="n", qop="auth"') });
+    const outcome = stack.send(createRequest({ method: 'MESSAGE', uri: 'sip:bob@10.0.0.2' }), {
+      credentials: digest,
+    });
+    await rig.clock.settle();
+    return outcome;
+  };
+  assert.is((await ask(false)).kind, 'response');
+  const refused = await ask(true);
+  assert.is(refused.kind === 'failed' && (refused.error as { code?: string }).code, 'SIP_NOT_MUTUAL');
+  await stack.stop();
 });
 
 test('realm and user name with quotes and umlauts survive, and hash as their bytes', () => {

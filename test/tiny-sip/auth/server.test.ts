@@ -9,6 +9,7 @@ import {
   type SipRequest,
 } from 'tiny-sip';
 import * as assert from 'uvu/assert';
+import { digestResponse } from '../../../src/tiny-sip/auth/algorithm.ts';
 import { createFakeClock } from '../../support/fake-clock.ts';
 import { createFakeRandom } from '../../support/fake-random.ts';
 import { suite } from '../../support/harness.ts';
@@ -266,8 +267,272 @@ test('malformed and incomplete credentials get 400, those of another realm are p
   assert.is(check(line.replace('realm="example.com"', 'realm="other"')), '401 none');
   assert.is(check('Basic YTpi'), '401 none');
   assert.is(check(line.replace('algorithm=SHA-256', 'algorithm=SHA-512-256')), '401 none', 'never offered');
-  assert.is(check(line.replace('algorithm=SHA-256', 'algorithm=SHA-256-sess')), '401 none');
+  assert.is(check(line.replace('algorithm=SHA-256', 'algorithm=SHA-256-sess')), '401 wrong', 'another key');
+  assert.is(check(line.replace(/cnonce="[^"]*"/, `cnonce="${'x'.repeat(300)}"`)), '400 malformed');
   assert.is(check(line), 200);
+});
+
+/** What a client answers to this challenge, whatever the server offered. */
+function answer(
+  one: Scene,
+  client: ReturnType<Scene['client']>,
+  change: (line: string) => string,
+  body = '',
+): { first: SipRequest; again: (body?: string) => SipRequest } {
+  const refused = one.server.check(request());
+  if (refused.ok) throw new Error('not challenged');
+  const [line = ''] = refused.headers['WWW-Authenticate'] ?? [];
+  const round = client.begin();
+  round.challenged(
+    createResponse(request(), 401, { headers: { 'WWW-Authenticate': change(line) }, toTag: 't' }),
+  );
+  const again = (text = body): SipRequest => {
+    const next = request('sip:example.com', text);
+    round.authorize(next);
+    return next;
+  };
+  return { first: again(), again };
+}
+
+test('RFC 7616 §3.4.2: session variants are good, offered or not, and bound to the first cnonce', () => {
+  for (const algorithm of ['MD5', 'SHA-256', 'SHA-512-256'] as const)
+    for (const offered of [algorithm, `${algorithm}-sess` as const]) {
+      const one = scene({ algorithms: [offered] });
+      const { first, again } = answer(one, one.client(), (line) =>
+        line.replace(/algorithm=[^,]*/, `algorithm=${algorithm}-sess`),
+      );
+      assert.is(one.server.check(first).ok, true, offered);
+      assert.is(one.server.check(again()).ok, true, offered);
+      const replayed = one.server.check(first);
+      assert.is(!replayed.ok && replayed.cause, 'replay');
+      // No next nonce: the key stays with the nonce until the next challenge.
+      const other = one.client('wrong');
+      const wrong = answer(one, other, (line) =>
+        line.replace(/algorithm=[^,]*/, `algorithm=${algorithm}-sess`),
+      );
+      const verdict = one.server.check(wrong.first);
+      assert.is(!verdict.ok && verdict.cause, 'wrong');
+    }
+});
+
+test('a session variant that is bound to each cnonce anew is good too', () => {
+  const one = scene({ algorithms: ['SHA-256-sess'] });
+  const refused = one.server.check(request());
+  if (refused.ok) throw new Error('not challenged');
+  const nonce =
+    parseChallenge((refused.headers['WWW-Authenticate'] ?? [])[0] ?? '').params.get('nonce') ?? '';
+  for (const [index, cnonce] of ['a', 'b', 'c'].entries()) {
+    const signed = request();
+    const nc = `0000000${index + 1}`;
+    const response = digestResponse({
+      algorithm: 'SHA-256',
+      session: true,
+      ha1: hashPassword('SHA-256', 'alice', 'example.com', 'secret'),
+      nonce,
+      method: 'REGISTER',
+      uri: 'sip:example.com',
+      body: Buffer.alloc(0),
+      qop: 'auth',
+      nc,
+      cnonce,
+    });
+    signed.add(
+      'Authorization',
+      `Digest username="alice",realm="example.com",nonce="${nonce}",uri="sip:example.com",` +
+        `response="${response}",algorithm=SHA-256-sess,qop=auth,nc=${nc},cnonce="${cnonce}"`,
+    );
+    assert.is(one.server.check(signed).ok, true, cnonce);
+  }
+});
+
+test('auth-int is good though only auth was offered, and covers the body', () => {
+  const one = scene();
+  const { first, again } = answer(
+    one,
+    one.client(),
+    (line) => line.replace('qop="auth"', 'qop="auth-int"'),
+    'open',
+  );
+  assert.match(first.get('Authorization') ?? '', /qop=auth-int/);
+  assert.is(one.server.check(first).ok, true);
+  const touched = again('open');
+  touched.body = Buffer.from('shut');
+  const verdict = one.server.check(touched);
+  assert.is(!verdict.ok && verdict.cause, 'wrong');
+});
+
+test('RFC 7616 §3.5: rspauth proves that the server knows the password, over the body with auth-int', () => {
+  for (const qop of ['auth', 'auth-int'])
+    for (const session of [false, true]) {
+      const one = scene({
+        mutual: true,
+        integrity: true,
+        algorithms: [session ? 'SHA-256-sess' : 'SHA-256'],
+      });
+      const client = createDigestClient(
+        { random: createFakeRandom(2) },
+        { username: 'alice', password: 'secret', mutual: true },
+      );
+      const first = request();
+      const refused = one.server.check(first);
+      if (refused.ok) throw new Error('not challenged');
+      const round = client.begin();
+      const [line = ''] = refused.headers['WWW-Authenticate'] ?? [];
+      const challenge = line.replace(/qop="[^"]*"/, `qop="${qop}"`);
+      round.challenged(
+        createResponse(first, 401, { headers: { 'WWW-Authenticate': challenge }, toTag: 't' }),
+      );
+      const signed = request();
+      round.authorize(signed);
+      const verdict = one.server.check(signed);
+      assert.is(verdict.ok, true);
+      if (!verdict.ok) return;
+      const learnt = (headers: Readonly<Record<string, readonly string[]>>, body = ''): boolean =>
+        round.learn(createResponse(signed, 200, { headers, body, toTag: 't' }));
+      assert.is(learnt(verdict.headers), true);
+      assert.is(learnt(verdict.headersFor('hello'), 'hello'), true);
+      assert.is(learnt(verdict.headersFor('hello'), 'other'), qop === 'auth');
+      assert.is(learnt({}), false, 'no proof');
+      const forged = (verdict.headers['Authentication-Info'] ?? []).map((info) =>
+        info.replace(/rspauth="./, (text) => `${text.slice(0, -1)}${text.endsWith('0') ? '1' : '0'}`),
+      );
+      assert.is(learnt({ 'Authentication-Info': forged }), false);
+    }
+});
+
+test('a nonce has one spelling, and no bit of it may change', () => {
+  const one = scene();
+  const { first } = answer(one, one.client(), (line) => line);
+  const params = parseChallenge(first.get('Authorization') ?? '').params;
+  const nonce = params.get('nonce') ?? '';
+  const sign = (other: string): SipRequest => {
+    const signed = request();
+    const response = digestResponse({
+      algorithm: 'SHA-256',
+      session: false,
+      ha1: hashPassword('SHA-256', 'alice', 'example.com', 'secret'),
+      nonce: other,
+      method: 'REGISTER',
+      uri: 'sip:example.com',
+      body: Buffer.alloc(0),
+      qop: 'auth',
+      nc: '00000001',
+      cnonce: 'c',
+    });
+    signed.add(
+      'Authorization',
+      `Digest username="alice",realm="example.com",nonce="${other}",uri="sip:example.com",` +
+        `response="${response}",algorithm=SHA-256,qop=auth,nc=00000001,cnonce="c"`,
+    );
+    return signed;
+  };
+  // Even whoever knows the password gets no further with a nonce that this server did not make.
+  const bytes = Buffer.from(nonce, 'base64url');
+  for (let bit = 0; bit < bytes.length * 8; bit += 1) {
+    const changed = Buffer.from(bytes);
+    changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    const verdict = one.server.check(sign(changed.toString('base64url')));
+    assert.is(!verdict.ok && verdict.cause, 'stale', `bit ${bit}`);
+  }
+  for (const other of [
+    `${nonce}=`,
+    `${nonce}!`,
+    ` ${nonce}`,
+    `${nonce.slice(0, 5)}.${nonce.slice(5)}`,
+    nonce.slice(1),
+  ]) {
+    const verdict = one.server.check(sign(other));
+    assert.is(!verdict.ok && verdict.cause, 'stale', other);
+  }
+  assert.is(one.server.counts().nonces, 0);
+  assert.is(one.server.check(sign(nonce)).ok, true);
+});
+
+test('whatever order counts come in, none is good twice', () => {
+  const one = scene({ algorithms: ['MD5'] });
+  const { again, first } = answer(one, one.client(), (line) => line);
+  const signed = [first, ...Array.from({ length: 199 }, () => again())];
+  const random = createFakeRandom(5);
+  const passed = new Map<SipRequest, number>();
+  for (let turn = 0; turn < 2_000; turn += 1) {
+    // Near each other, as datagrams overtake, and now and then from long ago.
+    const near = Math.floor(turn / 10) + Math.floor(random.float() * 40);
+    const index = random.float() < 0.1 ? Math.floor(random.float() * near) : near;
+    const next = signed[Math.min(199, index)];
+    if (next !== undefined && one.server.check(next).ok) passed.set(next, (passed.get(next) ?? 0) + 1);
+  }
+  assert.ok(passed.size > 50, `${passed.size} passed`);
+  assert.equal(
+    [...passed.values()].filter((times) => times > 1),
+    [],
+  );
+});
+
+test('the highest count ends a nonce: it is challenged anew, and the next nonce was told', () => {
+  const one = scene();
+  const { first } = answer(one, one.client(), (line) => line);
+  const nonce = parseChallenge(first.get('Authorization') ?? '').params.get('nonce') ?? '';
+  const sign = (nc: string): SipRequest => {
+    const signed = request();
+    const response = digestResponse({
+      algorithm: 'SHA-256',
+      session: false,
+      ha1: hashPassword('SHA-256', 'alice', 'example.com', 'secret'),
+      nonce,
+      method: 'REGISTER',
+      uri: 'sip:example.com',
+      body: Buffer.alloc(0),
+      qop: 'auth',
+      nc,
+      cnonce: 'c',
+    });
+    signed.add(
+      'Authorization',
+      `Digest username="alice",realm="example.com",nonce="${nonce}",uri="sip:example.com",` +
+        `response="${response}",algorithm=SHA-256,qop=auth,nc=${nc},cnonce="c"`,
+    );
+    return signed;
+  };
+  assert.is(one.server.check(sign('00000001')).ok, true);
+  const last = one.server.check(sign('ffffffff'));
+  assert.match(String(last.ok && last.headers['Authentication-Info']), /nextnonce=/);
+  for (const nc of ['ffffffff', '00000001', '00000002', '00000000']) {
+    const verdict = one.server.check(sign(nc));
+    assert.is(!verdict.ok && verdict.cause, 'replay', nc);
+    assert.match(String(!verdict.ok && verdict.headers['WWW-Authenticate']), /stale=true/);
+  }
+});
+
+test('users that do not exist, or have no hash of that kind, are told the same as a wrong password', () => {
+  const secrets: Record<string, { password: string } | { ha1: Record<string, string> }> = {
+    alice: { password: 'secret' },
+    bob: { ha1: { MD5: hashPassword('MD5', 'bob', 'example.com', 'secret') } },
+  };
+  const one = scene({ lookup: (user) => secrets[user], algorithms: ['SHA-256'] });
+  const told = ['alice', 'bob', 'nobody'].map((user) => {
+    const { first } = answer(one, one.client('wrong', user), (line) => line);
+    const verdict = one.server.check(first, { source: '10.0.0.9' });
+    return JSON.stringify(verdict).replace(/nonce=\\"[^"]*"/g, '');
+  });
+  assert.is(new Set(told).size, 1, told.join(' '));
+  assert.match(String(told[0]), /401/);
+});
+
+test('inventing users neither fills the memory nor hides guessing', () => {
+  const one = scene({ failures: 3, sourceFailures: 50 });
+  const guess = (user: string, source: string) => {
+    const { first } = answer(one, one.client('wrong', user), (line) => line);
+    const verdict = one.server.check(first, { source });
+    return verdict.ok ? 'ok' : verdict.cause;
+  };
+  const told: string[] = [];
+  for (let n = 0; n < 60; n += 1) told.push(guess(`user${n}${'x'.repeat(5_000)}`, '10.0.0.9'));
+  assert.equal(told.filter((cause) => cause === 'wrong').length, 50);
+  assert.is(told.at(-1), 'limited');
+  // Others go on.
+  assert.is(guess('alice', '10.0.0.8'), 'wrong');
+  for (let n = 0; n < 3_000; n += 1) guess(`user${n}`, `10.1.${n >> 8}.${n & 255}`);
+  assert.ok((one.server.counts().throttled ?? 0) <= 2_000, String(one.server.counts().throttled));
 });
 
 test('credentials for several realms: ours are found among them', () => {

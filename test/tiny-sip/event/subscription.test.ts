@@ -1,115 +1,10 @@
-import {
-  createDigestClient,
-  createRequest,
-  createSubscription,
-  type Notify,
-  type SipRequest,
-  type Stack,
-  type Subscription,
-  type SubscriptionOptions,
-  type SubscriptionState,
-} from 'tiny-sip';
+import { createDigestClient } from 'tiny-sip';
 import * as assert from 'uvu/assert';
 import { createFakeRandom } from '../../support/fake-random.ts';
 import { suite } from '../../support/harness.ts';
-import { createRig, type Peer, type Rig } from '../rig.ts';
+import { resource, type Scene, scene, serve, target } from './subscription-scene.ts';
 
 const test = suite('tiny-sip subscription client');
-
-const target = { protocol: 'udp', host: '10.0.0.2', port: 5060, name: '10.0.0.2' } as const;
-const resource = 'sip:freezer@example.com';
-
-interface Scene extends Omit<Rig, 'stack'> {
-  readonly stack: Stack;
-  readonly server: Peer;
-  readonly states: SubscriptionState[];
-  readonly notified: Notify[];
-  subscription(options?: Partial<SubscriptionOptions>): Subscription;
-  /** Sends a NOTIFY in the dialog that `subscribe` began. */
-  notify(
-    subscribe: SipRequest,
-    state: string,
-    init?: {
-      readonly cseq?: number;
-      readonly body?: string;
-      readonly tag?: string;
-      readonly headers?: Record<string, string | string[]>;
-      readonly event?: string;
-    },
-  ): Promise<number | undefined>;
-}
-
-async function scene(): Promise<Scene> {
-  const rig = createRig();
-  const stack = await rig.stack('10.0.0.1');
-  const server = await rig.peer('10.0.0.2');
-  const states: SubscriptionState[] = [];
-  const notified: Notify[] = [];
-  let n = 0;
-  return {
-    ...rig,
-    stack,
-    server,
-    states,
-    notified,
-    subscription: (options = {}) =>
-      createSubscription(
-        { stack, clock: rig.clock, random: createFakeRandom(5), log: rig.log },
-        {
-          resource,
-          from: 'sip:alice@example.com',
-          accept: ['application/pidf+xml'],
-          expires: 600,
-          way: () => ({ target }),
-          onNotify: (notify) => {
-            notified.push(notify);
-            return undefined;
-          },
-          onState: (state) => void states.push(state),
-          ...options,
-        },
-      ),
-    async notify(subscribe, state, init = {}) {
-      n += 1;
-      const before = server.responses().length;
-      const request = createRequest({
-        method: 'NOTIFY',
-        uri: 'sip:alice@10.0.0.1:5060',
-        headers: {
-          Via: `SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bKn${n};rport`,
-          From: `<${resource}>;tag=${init.tag ?? 'peer'}`,
-          To: `<sip:alice@example.com>;tag=${subscribe.fromTag}`,
-          'Call-ID': subscribe.callId ?? '',
-          CSeq: `${init.cseq ?? n} NOTIFY`,
-          'Max-Forwards': 70,
-          Event: init.event ?? 'presence',
-          'Subscription-State': state,
-          Contact: '<sip:server@10.0.0.2:5060;x=1>',
-          ...(init.body !== undefined && { 'Content-Type': 'application/pidf+xml' }),
-          ...init.headers,
-        },
-        body: init.body,
-      });
-      server.send({ host: '10.0.0.1', port: 5060 }, request);
-      await rig.clock.settle();
-      return server.responses()[before]?.status;
-    },
-  };
-}
-
-/** Accepts every SUBSCRIBE and sends a NOTIFY, as a server does. */
-function serve(one: Scene, expires = 600): void {
-  one.server.onRequest = (request) => {
-    one.server.answer(request, 200, {
-      Expires: Math.min(request.expires ?? 0, expires),
-      Contact: '<sip:server@10.0.0.2:5060>',
-    });
-    const left = Math.min(request.expires ?? 0, expires);
-    one.notify(request, left === 0 ? 'terminated;reason=timeout' : `active;expires=${left}`, {
-      body: '<p/>',
-    });
-  };
-}
 
 const kinds = (one: Scene) => one.states.map((state) => state.kind);
 
@@ -242,6 +137,29 @@ test('S15: NOTIFYs without expires do not move the refresh; nor do those that on
     assert.ok(first !== undefined && first >= 216_000 && first <= 240_600, `${first}`);
     subscription.stop();
   }
+});
+
+// watcher             server
+//  |--SUBSCRIBE--------->|  soon after the last one
+//  |<----NOTIFY exp 600--|  overtakes the 200
+//  |<----200-------------|
+//  |--SUBSCRIBE--------->|  in time, all the same
+test('S15: a refresh soon after another, whose NOTIFY overtakes its 200, is followed by the next', async () => {
+  const one = await scene();
+  const subscription = one.subscription();
+  subscription.start();
+  await one.clock.settle();
+  const first = one.server.last('SUBSCRIBE');
+  one.server.answer(first, 200, { Expires: 600 });
+  await one.notify(first, 'active;expires=600');
+  subscription.refresh();
+  await one.clock.settle();
+  await one.notify(first, 'active;expires=600');
+  one.server.answer(one.server.last('SUBSCRIBE'), 200, { Expires: 600 });
+  await one.clock.advance(300_000);
+  const numbers = one.server.requests('SUBSCRIBE').map((request) => request.cseq?.number);
+  assert.equal([...new Set(numbers)], [1, 2, 3]);
+  subscription.stop();
 });
 
 test('a NOTIFY that shortens the subscription is believed', async () => {

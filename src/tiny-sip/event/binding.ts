@@ -1,13 +1,8 @@
-import {
-  detach,
-  equalUri,
-  type Flow,
-  formatNameAddr,
-  type NameAddr,
-  type SipRequest,
-  type SipUri,
-} from 'tiny-sip';
-import { read } from './domain.ts';
+import type { SipRequest } from '../message/message.ts';
+import { formatNameAddr, type NameAddr } from '../message/name-addr.ts';
+import { detach } from '../message/text.ts';
+import { equalUri, parseUri, type SipUri } from '../message/uri.ts';
+import type { Flow } from '../transport/transport.ts';
 import type { Binding } from './location.ts';
 
 /** Instance and reg-id of a contact that is tied to its flow (RFC 5626 §6). */
@@ -24,6 +19,15 @@ export function flowIdOf(contact: NameAddr): FlowId | undefined {
   return { instance, regId };
 }
 
+/** What the registrar says of a contact, whatever its client says (RFC 5627 §5.1). */
+const OURS: ReadonlySet<string> = new Set(['expires', 'pub-gruu', 'temp-gruu']);
+
+/** How much a client prefers this contact, 0 to 1 (RFC 3261 §20.10). */
+export function preferenceOf(binding: Pick<Binding, 'params'>): number {
+  const text = binding.params.find(([name]) => name === 'q')?.[1];
+  return text !== undefined && /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(text) ? Number(text) : 1;
+}
+
 /** Makes the binding that a REGISTER asks for. What it keeps shares no memory with the message. */
 export function createBinding(
   request: SipRequest,
@@ -33,13 +37,14 @@ export function createBinding(
     readonly contact: NameAddr;
     readonly flowId: FlowId | undefined;
     readonly expiresAt: number;
+    readonly gruu: string | undefined;
   },
 ): Binding {
   const { contact, flowId } = wish;
   const uri = detach(contact.uri);
   const instance = contact.param('+sip.instance');
   const params = [...contact.params]
-    .filter(([name]) => name !== 'expires')
+    .filter(([name]) => !OURS.has(name))
     .map(([name, value]) => [detach(name), detach(value)] as const);
   const path = request.all('Path').map(detach);
   const byFlow = isByFlow(request, flow, read(uri), flowId !== undefined);
@@ -49,6 +54,7 @@ export function createBinding(
     contact: uri,
     params,
     ...(instance && { instance: detach(instance) }),
+    ...(instance && wish.gruu !== undefined && { gruu: wish.gruu }),
     path,
     callId: detach(request.callId ?? ''),
     cseq: request.cseq?.number ?? 0,
@@ -73,9 +79,13 @@ export function isSame(binding: Binding, contact: NameAddr, flowId: FlowId | und
   }
 }
 
-/** The Contact value for a response, with the seconds that are left. */
-export function formatBinding(binding: Binding, now: number): string {
-  const params = new Map(binding.params);
+/** The Contact value for a response, with the seconds that are left; `more`: parameters besides the client's. */
+export function formatBinding(
+  binding: Binding,
+  now: number,
+  more: Readonly<Record<string, string>> = {},
+): string {
+  const params = new Map([...binding.params, ...Object.entries(more)]);
   params.set('expires', String(Math.max(0, Math.ceil((binding.expiresAt - now) / 1000))));
   return formatNameAddr({ uri: binding.contact, params });
 }
@@ -93,6 +103,14 @@ function isByFlow(request: SipRequest, flow: Flow, contact: SipUri | undefined, 
   const translated = via?.host !== remote.host || (via.port ?? 5060) !== remote.port;
   const elsewhere = contact.host !== remote.host || (contact.port ?? 5060) !== remote.port;
   return translated || !elsewhere || !isNumeric(contact.host);
+}
+
+function read(text: string): SipUri | undefined {
+  try {
+    return parseUri(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function isNumeric(host: string): boolean {

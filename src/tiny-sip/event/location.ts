@@ -1,5 +1,5 @@
-import type { Address, Flow, Protocol } from 'tiny-sip';
-import type { Clock, Timer } from '../base/clock.ts';
+import type { Clock, Timer } from '../deps.ts';
+import type { Address, Flow, Protocol } from '../transport/transport.ts';
 
 /** What a binding is apart from its connection: plain data that can be written down. */
 export interface BindingRecord {
@@ -9,7 +9,10 @@ export interface BindingRecord {
   readonly contact: string;
   /** Header parameters of the Contact as they go back to the client, without `expires`. */
   readonly params: readonly (readonly [string, string])[];
+  /** `+sip.instance`, with its angle brackets. */
   readonly instance?: string;
+  /** What the temporary GRUUs of the instance are found by (RFC 5627). */
+  readonly gruu?: string;
   readonly path: readonly string[];
   readonly callId: string;
   readonly cseq: number;
@@ -30,9 +33,11 @@ export interface Binding extends BindingRecord {
 /** The location service (RFC 3261 §10): which contacts an address of record has now. */
 export interface Location {
   list(aor: string): readonly Binding[];
+  /** The bindings of the instance whose temporary GRUUs have this handle. */
+  byGruu(handle: string): readonly Binding[];
   /** Makes all changes to one address of record visible at once (RFC 3261 §10.3 step 7). */
   commit(aor: string, changes: { put: readonly Binding[]; remove: readonly string[] }): void;
-  /** Takes back a binding from before a restart; it has no flow yet. */
+  /** Takes back a binding from before a restart; it has no flow yet. `expiresAt` must be on this process's clock. */
   restore(record: BindingRecord): void;
   /** A flow is gone, and the bindings that used it with it (RFC 5626 §7). */
   flowClosed(flow: Flow): void;
@@ -43,6 +48,10 @@ export interface Location {
   stop(): void;
 }
 
+/**
+ * @param deps `after`: a timer, which may be coarse (`stack.after`)
+ * @param hooks what outlives the process is written down by them: each binding that came or changed, and each that went
+ */
 export function createLocation(
   deps: { clock: Clock; after: (ms: number, run: () => void) => Timer },
   hooks: { save: (record: BindingRecord) => void; drop: (aor: string, key: string) => void },
@@ -51,16 +60,15 @@ export function createLocation(
   const timers = new Map<Binding, Timer>();
   // Streams only: the bindings that die with each.
   const byFlow = new Map<Flow, Set<Binding>>();
+  // One entry for each instance that may have temporary GRUUs.
+  const byGruu = new Map<string, Set<Binding>>();
   let size = 0;
 
   const unlink = (binding: Binding): void => {
     timers.get(binding)?.cancel();
     timers.delete(binding);
-    const flow = binding.flow;
-    const mates = flow && byFlow.get(flow);
-    if (!mates) return;
-    mates.delete(binding);
-    if (mates.size === 0) byFlow.delete(flow);
+    leave(byFlow, binding.flow, binding);
+    leave(byGruu, binding.gruu, binding);
   };
 
   const remove = (binding: Binding): void => {
@@ -87,16 +95,13 @@ export function createLocation(
       hooks.drop(binding.aor, binding.key);
     };
     timers.set(binding, deps.after(Math.max(0, binding.expiresAt - deps.clock.now()), expire));
-    const flow = binding.flow;
-    if (flow?.reliable) {
-      const mates = byFlow.get(flow);
-      if (mates) mates.add(binding);
-      else byFlow.set(flow, new Set([binding]));
-    }
+    if (binding.flow?.reliable) join(byFlow, binding.flow, binding);
+    if (binding.gruu !== undefined) join(byGruu, binding.gruu, binding);
   };
 
   return {
     list: (aor) => [...(table.get(aor)?.values() ?? [])],
+    byGruu: (handle) => [...(byGruu.get(handle) ?? [])],
     commit(aor, changes) {
       for (const key of changes.remove) {
         const binding = table.get(aor)?.get(key);
@@ -133,8 +138,23 @@ export function createLocation(
     stop() {
       for (const timer of timers.values()) timer.cancel();
       timers.clear();
+      byFlow.clear();
+      byGruu.clear();
     },
   };
+}
+
+function join<Key>(groups: Map<Key, Set<Binding>>, key: Key, binding: Binding): void {
+  const mates = groups.get(key);
+  if (mates) mates.add(binding);
+  else groups.set(key, new Set([binding]));
+}
+
+function leave<Key>(groups: Map<Key, Set<Binding>>, key: Key | undefined, binding: Binding): void {
+  const mates = key === undefined ? undefined : groups.get(key);
+  if (key === undefined || !mates) return;
+  mates.delete(binding);
+  if (mates.size === 0) groups.delete(key);
 }
 
 function recordOf(binding: Binding): BindingRecord {
