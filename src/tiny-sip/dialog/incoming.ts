@@ -7,11 +7,13 @@ import { formatVia } from '../message/via.ts';
 import { serverKey } from '../transaction/key.ts';
 import type { Reply, ServerTransaction } from '../transaction/server.ts';
 import type { ServerTransactions } from '../transaction/server-table.ts';
+import { unscoped } from '../transport/address.ts';
 import type { Flow } from '../transport/transport.ts';
+import { createReplyWay, type ReplyWayDeps } from './reply-way.ts';
 import type { AnswerInit, Incoming } from './user-agent.ts';
 
 /** What answering needs. */
-export interface ReplierDeps {
+export interface ReplierDeps extends ReplyWayDeps {
   readonly log: Log;
   readonly transactions: ServerTransactions;
   /** Random bytes that stateless To tags are derived from. */
@@ -20,8 +22,6 @@ export interface ReplierDeps {
   readonly server: string | undefined;
   token(): string;
   trace(direction: 'out', flow: Flow, message: SipResponse, bytes: Buffer): void;
-  /** Opens a flow for responses that cannot go back the way the request came. */
-  connect(protocol: Flow['protocol'], host: string, port: number): Flow | undefined;
 }
 
 /** Makes requests answerable: statefully as an `Incoming`, or statelessly. Nothing here throws. */
@@ -86,28 +86,6 @@ export function createReplier(deps: ReplierDeps): Replier {
     }
   };
 
-  /** RFC 3261 §18.2.2: the source address, and its port where rport asks for it, else the port in Via. */
-  const way = (request: SipRequest, flow: Flow): Flow => {
-    const via = request.topVia;
-    if (flow.protocol !== 'udp' || via === undefined || via.rport !== undefined) return flow;
-    const port = via.port ?? 5060;
-    if (port === flow.remote.port) return flow;
-    return deps.connect('udp', flow.remote.host, port) ?? flow;
-  };
-
-  const sender = (request: SipRequest, flow: Flow): ((bytes: Buffer) => Promise<void>) => {
-    const back = way(request, flow);
-    if (flow.protocol !== 'tcp') return (bytes) => back.send(bytes);
-    const port = request.topVia?.port ?? 5060;
-    // RFC 3261 §18.2.2: when the connection is gone, a new one to the address and the port in Via.
-    return (bytes) =>
-      back.send(bytes).catch((error: unknown) => {
-        const other = deps.connect('tcp', flow.remote.host, port);
-        if (other === undefined) throw error;
-        return other.send(bytes);
-      });
-  };
-
   /** RFC 3261 §8.2.7: the same tag for every copy of the request, without remembering any. */
   const statelessTag = (request: SipRequest): string =>
     createHmac('sha256', deps.salt).update(serverKey(request)).digest('hex').slice(0, 16);
@@ -118,11 +96,13 @@ export function createReplier(deps: ReplierDeps): Replier {
     try {
       const response = createResponse(request, status, { reason, headers, toTag: statelessTag(request) });
       const { bytes } = pack(response, flow);
-      way(request, flow)
-        .send(bytes)
-        .catch(() => {
-          transactions.totals.unsent += 1;
-        });
+      createReplyWay(
+        deps,
+        request,
+        flow,
+      )(bytes).catch(() => {
+        transactions.totals.unsent += 1;
+      });
     } catch {
       // Too broken to be answered: without Via or CSeq nobody could match the answer.
       totals.stray += 1;
@@ -158,7 +138,7 @@ export function createReplier(deps: ReplierDeps): Replier {
     };
     transaction = transactions.begin(request, {
       reliable: flow.reliable,
-      send: sender(request, flow),
+      send: createReplyWay(deps, request, flow),
       // RFC 3261 §8.2.6.1: a 100 carries no To tag of ours.
       trying: () => write(make(request, 100, toTag, {}), flow),
     });
@@ -184,7 +164,8 @@ function answer(request: SipRequest, status: number, toTag: string, init: Answer
 export function mark(request: SipRequest, flow: Flow): void {
   const via = request.topVia;
   if (via === undefined) return;
-  const { host, port } = flow.remote;
+  const { port } = flow.remote;
+  const host = unscoped(flow.remote.host);
   const asked = via.rport !== undefined;
   if (!asked && via.host === host) return;
   const params: Record<string, string | number> = {};

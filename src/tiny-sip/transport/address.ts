@@ -13,3 +13,9 @@ export function plainHost(host: string): string {
 export function showAddress(address: Address): string {
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
+
+/** Without the zone of a link-local address: it means something on this machine only (RFC 4007 §11.2). */
+export function unscoped(host: string): string {
+  const zone = host.indexOf('%');
+  return zone < 0 ? host : host.slice(0, zone);
+}
