@@ -308,8 +308,9 @@ function probe(datagrams: Datagrams, remote: Address): Promise<string | undefine
       resolve(host);
     };
     socket.once('error', () => done(undefined));
-    socket.connect(remote.port === 0 ? 5060 : remote.port, remote.host, () =>
-      done(plainHost(socket.address().address)),
+    // The callback gets an error as well, and the socket then is bound to no address of ours.
+    socket.connect(remote.port === 0 ? 5060 : remote.port, remote.host, (error?: Error) =>
+      done(error === undefined ? plainHost(socket.address().address) : undefined),
     );
   });
 }
