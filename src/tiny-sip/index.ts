@@ -89,11 +89,13 @@ export * from './message/uri.ts';
 export { parseContentType, parseExpires } from './message/values.ts';
 export { formatVia, parseVia, type Via, type ViaInit } from './message/via.ts';
 export * from './resolve/dns.ts';
+export type { Verdict } from './resolve/health.ts';
 export {
   createLocator,
   type LocateOptions,
   type Locator,
   type LocatorOptions,
+  type SentBy,
   type Target,
 } from './resolve/resolve.ts';
 export { createStack } from './stack.ts';

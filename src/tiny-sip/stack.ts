@@ -6,7 +6,8 @@ import { SipError } from './errors.ts';
 import { checkResponse } from './message/check.ts';
 import type { SipMessage } from './message/message.ts';
 import { parseUri } from './message/uri.ts';
-import type { Target } from './resolve/resolve.ts';
+import type { Verdict } from './resolve/health.ts';
+import type { Target } from './resolve/target.ts';
 import { createClientTransactions } from './transaction/client.ts';
 import { createServerTransactions } from './transaction/server-table.ts';
 import { timerDefaults } from './transaction/timers.ts';
@@ -93,6 +94,8 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     return numeric(uri, protocols);
   };
 
+  const report = (target: Target, verdict: Verdict): void => deps.locator?.report?.(target, verdict);
+
   const clients = createClientTransactions(timing, () => (stopped ? 0 : limits.clientTransactions));
   const servers = createServerTransactions(timing, () => (stopped ? 0 : limits.serverTransactions));
   const compact = options.compact ?? false;
@@ -109,6 +112,7 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     has: (protocol) => protocols.includes(protocol),
     listening: (on) => transportTo(on.protocol, on.remote.host)?.local.port ?? 0,
     locate,
+    report,
     trace,
   });
 
@@ -122,13 +126,14 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     proxy: options.proxy ?? false,
     token,
     trace,
-    connect(protocol, host, port, name) {
+    connect(target) {
       try {
-        return flow({ protocol, host, port, name });
+        return flow(target);
       } catch {
         return undefined;
       }
     },
+    locateReply: async (sentBy) => (await deps.locator?.locateReply?.(sentBy).catch(() => [])) ?? [],
   });
 
   const receive = (from: Flow, message: SipMessage): void => {
@@ -194,6 +199,7 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     },
     flow,
     locate: (uri) => locate(uri).catch(() => []),
+    report,
     async send(request, sendOptions = {}) {
       if (stopped) return { kind: 'failed', request, error: new SipError('STOPPED') };
       return uac.send(request, sendOptions);
@@ -222,6 +228,7 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
         ...servers.totals,
         ...prefixed('in', { ...uas.totals, ...totals, malformed: uas.totals.malformed + totals.malformed }),
         ...prefixed('out', uac.totals),
+        ...prefixed('locate', deps.locator?.counts() ?? {}),
       };
       for (const transport of options.transports)
         Object.assign(counts, prefixed(transport.protocol, transport.counts()));

@@ -21,12 +21,30 @@ const DEFAULT_TICK = 500;
 /** Slots of the wheel: about eight minutes a turn with the default tick. */
 const SLOTS = 1024;
 
-interface Entry extends Timer {
+/** What the wheel does for its timers. */
+interface Spokes {
+  cancel(entry: Entry): void;
+}
+
+/** A class, since a stack may hold ten thousand of them: `cancel` is not made anew for each. */
+class Entry implements Timer {
+  private readonly wheel: Spokes;
   /** The tick at whose end it falls due. */
-  due: number;
+  readonly due: number;
+  /** Undefined once it has run or was cancelled. */
   run: (() => void) | undefined;
-  before: Entry | undefined;
-  after: Entry | undefined;
+  before: Entry | undefined = undefined;
+  after: Entry | undefined = undefined;
+
+  constructor(wheel: Spokes, due: number, run: () => void) {
+    this.wheel = wheel;
+    this.due = due;
+    this.run = run;
+  }
+
+  cancel(): void {
+    this.wheel.cancel(this);
+  }
 }
 
 export function createWheel(clock: Clock, options: { readonly tick?: number } = {}): Wheel {
@@ -90,19 +108,32 @@ export function createWheel(clock: Clock, options: { readonly tick?: number } = 
     }
   };
 
-  /** One that throws must not keep the others from running. */
+  /** One that throws must not keep the others from running; the first error is thrown when all have run. */
   const runAll = (due: readonly Entry[]): void => {
-    let i = 0;
-    try {
-      for (; i < due.length; i += 1) {
-        const entry = due[i] as Entry;
-        const { run } = entry;
-        entry.run = undefined;
+    const errors: unknown[] = [];
+    for (const entry of due) {
+      const { run } = entry;
+      entry.run = undefined;
+      try {
         run?.();
+      } catch (error) {
+        if (errors.length === 0) errors.push(error);
       }
-    } finally {
-      if (i < due.length) runAll(due.slice(i + 1));
     }
+    if (errors.length > 0) throw errors[0];
+  };
+
+  const spokes: Spokes = {
+    cancel(entry) {
+      if (entry.run === undefined) return;
+      entry.run = undefined;
+      // Already taken out when it is about to run in this very tick.
+      if (entry.before !== undefined || slots[entry.due % SLOTS] === entry) unlink(entry);
+      if (size === 0) {
+        ticking?.cancel();
+        ticking = undefined;
+      }
+    },
   };
 
   return {
@@ -113,22 +144,8 @@ export function createWheel(clock: Clock, options: { readonly tick?: number } = 
       if (size === 0) done = Math.max(done, Math.floor(clock.now() / tick));
       const due = Math.max(done + 1, Math.ceil((clock.now() + ms) / tick));
       const slot = due % SLOTS;
-      const entry: Entry = {
-        due,
-        run,
-        before: undefined,
-        after: slots[slot],
-        cancel() {
-          if (entry.run === undefined) return;
-          entry.run = undefined;
-          // Already taken out when it is about to run in this very tick.
-          if (entry.before !== undefined || slots[entry.due % SLOTS] === entry) unlink(entry);
-          if (size === 0) {
-            ticking?.cancel();
-            ticking = undefined;
-          }
-        },
-      };
+      const entry = new Entry(spokes, due, run);
+      entry.after = slots[slot];
       if (entry.after) entry.after.before = entry;
       slots[slot] = entry;
       size += 1;

@@ -7,15 +7,16 @@ import { formatVia } from '../message/via.ts';
 import { serverKey } from '../transaction/key.ts';
 import type { Reply, ServerTransaction } from '../transaction/server.ts';
 import type { ServerTransactions } from '../transaction/server-table.ts';
-import { sameHost } from '../transport/address.ts';
+import { sameHost, unscoped } from '../transport/address.ts';
 import type { Flow } from '../transport/transport.ts';
+import { createReplyWay, type ReplyWayDeps } from './reply-way.ts';
 import type { AnswerInit, Incoming } from './user-agent.ts';
 
 /** What a UDP datagram over IPv4 holds at most, bytes. */
 const longestDatagram = 65_507;
 
 /** What answering needs. */
-export interface ReplierDeps {
+export interface ReplierDeps extends ReplyWayDeps {
   readonly log: Log;
   readonly transactions: ServerTransactions;
   /** Random bytes that stateless To tags are derived from. */
@@ -24,8 +25,6 @@ export interface ReplierDeps {
   readonly server: string | undefined;
   token(): string;
   trace(direction: 'out', flow: Flow, message: SipResponse, bytes: Buffer): void;
-  /** Opens a flow for responses that cannot go back the way the request came. */
-  connect(protocol: Flow['protocol'], host: string, port: number, name: string): Flow | undefined;
 }
 
 /** Makes requests answerable: statefully as an `Incoming`, or statelessly. Nothing here throws. */
@@ -93,31 +92,6 @@ export function createReplier(deps: ReplierDeps): Replier {
     }
   };
 
-  /** RFC 3261 §18.2.2: the source address, and its port where rport asks for it, else the port in Via. */
-  const way = (request: SipRequest, flow: Flow): Flow => {
-    const via = request.topVia;
-    if (flow.protocol !== 'udp' || via === undefined || via.rport !== undefined) return flow;
-    const port = via.port ?? 5060;
-    if (port === flow.remote.port) return flow;
-    return deps.connect('udp', flow.remote.host, port, flow.remote.host) ?? flow;
-  };
-
-  const sender = (request: SipRequest, flow: Flow): ((bytes: Buffer) => Promise<void>) => {
-    const back = way(request, flow);
-    const { protocol } = flow;
-    if (protocol !== 'tcp' && protocol !== 'tls') return (bytes) => back.send(bytes);
-    const via = request.topVia;
-    const port = via?.port ?? (protocol === 'tls' ? 5061 : 5060);
-    // RFC 3261 §18.2.2: when the connection is gone, a new one to the address and the port in Via; by TLS only to whom
-    // the certificate names as sent-by does (RFC 5922 §7.3).
-    return (bytes) =>
-      back.send(bytes).catch((error: unknown) => {
-        const other = deps.connect(protocol, flow.remote.host, port, via?.host ?? flow.remote.host);
-        if (other === undefined) throw error;
-        return other.send(bytes);
-      });
-  };
-
   /** RFC 3261 §8.2.7: the same tag for every copy of the request, without remembering any. */
   const statelessTag = (request: SipRequest): string =>
     createHmac('sha256', deps.salt).update(serverKey(request)).digest('hex').slice(0, 16);
@@ -128,11 +102,13 @@ export function createReplier(deps: ReplierDeps): Replier {
     try {
       const response = createResponse(request, status, { reason, headers, toTag: statelessTag(request) });
       const { bytes } = pack(response, flow);
-      way(request, flow)
-        .send(bytes)
-        .catch(() => {
-          transactions.totals.unsent += 1;
-        });
+      createReplyWay(
+        deps,
+        request,
+        flow,
+      )(bytes).catch(() => {
+        transactions.totals.unsent += 1;
+      });
     } catch {
       // Too broken to be answered: without Via or CSeq nobody could match the answer.
       totals.stray += 1;
@@ -168,7 +144,7 @@ export function createReplier(deps: ReplierDeps): Replier {
     };
     transaction = transactions.begin(request, {
       reliable: flow.reliable,
-      send: sender(request, flow),
+      send: createReplyWay(deps, request, flow),
       // RFC 3261 §8.2.6.1: a 100 carries no To tag of ours.
       trying: () => write(make(request, 100, toTag, {}), flow),
     });
@@ -194,7 +170,8 @@ function answer(request: SipRequest, status: number, toTag: string, init: Answer
 export function mark(request: SipRequest, flow: Flow): void {
   const via = request.topVia;
   if (via === undefined) return;
-  const { host, port } = flow.remote;
+  const { port } = flow.remote;
+  const host = unscoped(flow.remote.host);
   const asked = via.rport !== undefined;
   // RFC 5923 §8.2: the port in sent-by is where that side listens.
   if (flow.peer !== undefined && via.params.has('alias')) flow.alias?.(via.port ?? 5061);

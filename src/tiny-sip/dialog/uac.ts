@@ -5,11 +5,13 @@ import type { SipRequest, SipResponse } from '../message/message.ts';
 import { formatNameAddr, parseNameAddr } from '../message/name-addr.ts';
 import { serialise } from '../message/serialise.ts';
 import { formatVia } from '../message/via.ts';
-import type { Target } from '../resolve/resolve.ts';
+import type { Verdict } from '../resolve/health.ts';
+import type { Target } from '../resolve/target.ts';
 import type { ClientTransactions } from '../transaction/client.ts';
 import { magicCookie } from '../transaction/key.ts';
-import { hostOnly } from '../transport/address.ts';
+import { unscoped } from '../transport/address.ts';
 import type { Flow, Protocol } from '../transport/transport.ts';
+import { type Attempt, type Candidate, failedOutcome, tryEach } from './failover.ts';
 import type { Outcome, SendOptions } from './user-agent.ts';
 
 /** What the sending half of a stack is given. */
@@ -28,6 +30,8 @@ export interface UacDeps {
   /** The port at which other connections like that flow can reach us; 0: none. */
   listening(flow: Flow): number;
   locate(uri: string): Promise<readonly Target[]>;
+  /** Tells the locator what became of a request to one of its targets. */
+  report(target: Target, verdict: Verdict): void;
   trace(direction: 'out', flow: Flow, message: SipRequest, bytes: Buffer): void;
 }
 
@@ -87,31 +91,24 @@ export function createUac(deps: UacDeps): Uac {
       : { rport: '' };
     return formatVia({
       transport: flow.protocol.toUpperCase(),
-      host: hostOnly(host),
+      host: unscoped(host),
       // Answers on a connection of their own go to this port (RFC 3261 §18.2.2), so it is the listening one.
       port: listening || port,
       params: { branch, ...more },
     });
   };
 
-  const failed = (request: SipRequest, error: unknown, flow?: Flow): Outcome => ({
-    kind: 'failed',
-    request,
-    error: error instanceof Error ? error : new Error(String(error)),
-    ...(flow && { flow }),
-  });
-
   /** One request over one flow: one transaction. `signal` is looked at before, and listened to meanwhile. */
   const transact = async (request: SipRequest, flow: Flow, options: SendOptions): Promise<Outcome> => {
     const branch = options.forward?.branch ?? `${magicCookie}${deps.token()}`;
     let bytes: Buffer;
     try {
-      await flow.ready();
+      await unlessAborted(flow.ready(), options.signal);
       request.prepend('Via', via(flow, branch));
       bytes = serialise(request, { compact: deps.compact });
       if (options.signal?.aborted) throw abandoned(options.signal);
     } catch (error) {
-      return failed(request, error, flow);
+      return failedOutcome(request, error, flow);
     }
     return new Promise<Outcome>((resolve) => {
       const stop = (): void => handle?.abandon(abandoned(options.signal));
@@ -126,11 +123,11 @@ export function createUac(deps: UacDeps): Uac {
         provisional: (response) => options.onProvisional?.(response),
         final: (response) => done({ kind: 'response', response, request, flow }),
         timeout: () => done({ kind: 'timeout', request, flow }),
-        failed: (error) => done(failed(request, error, flow)),
+        failed: (error) => done(failedOutcome(request, error, flow)),
       });
       if (handle === undefined)
         done(
-          failed(
+          failedOutcome(
             request,
             new SipError('TABLE_FULL', { count: deps.transactions.size, what: 'client transactions' }),
             flow,
@@ -141,7 +138,12 @@ export function createUac(deps: UacDeps): Uac {
   };
 
   /** RFC 3261 §18.1.1: what is too long for a datagram goes by TCP, and back to UDP when that is refused. */
-  const roomy = async (request: SipRequest, flow: Flow, options: SendOptions): Promise<Outcome> => {
+  const roomy = async (
+    request: SipRequest,
+    flow: Flow,
+    options: SendOptions,
+    target: Target | undefined,
+  ): Promise<Outcome> => {
     if (flow.protocol !== 'udp' || !deps.has('tcp') || !oversize(request, flow, options))
       return transact(request, flow, options);
     totals.oversize += 1;
@@ -149,7 +151,7 @@ export function createUac(deps: UacDeps): Uac {
     const key = `${host} ${port}`;
     if ((refusals.get(key) ?? Number.NEGATIVE_INFINITY) > deps.clock.now())
       return transact(request, flow, options);
-    const stream = await tcp(host, port, request.method);
+    const stream = await tcp({ protocol: 'tcp', host, port, name: target?.name ?? host }, request.method);
     if (stream !== undefined) {
       // A copy, since this try leaves its Via behind.
       const outcome = await transact(request.copy(), stream, options);
@@ -168,9 +170,9 @@ export function createUac(deps: UacDeps): Uac {
   };
 
   /** An open connection to that address, if it can be had soon. */
-  const tcp = async (host: string, port: number, method: string): Promise<Flow | undefined> => {
+  const tcp = async (target: Target, method: string): Promise<Flow | undefined> => {
     try {
-      const stream = deps.flow({ protocol: 'tcp', host, port, name: host });
+      const stream = deps.flow(target);
       await within(deps.clock, tcpPatience, stream.ready());
       return stream;
     } catch (error) {
@@ -191,39 +193,53 @@ export function createUac(deps: UacDeps): Uac {
     }
   };
 
-  /** RFC 3263 §4.3: the next target when one fails, is silent or answers 503. */
-  const anywhere = async (
+  /** One try of `anywhere`: a new transaction with a Via of its own. */
+  const attempt = async (
     request: SipRequest,
-    ways: readonly (() => Flow)[],
+    candidate: Candidate,
     options: SendOptions,
-  ): Promise<Outcome> => {
-    let outcome: Outcome | undefined;
-    for (const [index, way] of ways.entries()) {
-      const last = index === ways.length - 1;
-      // Each try is a new transaction with a Via of its own.
-      const copy = last ? request : request.copy();
-      try {
-        outcome = await roomy(copy, way(), options);
-      } catch (error) {
-        outcome = failed(copy, error);
-      }
-      const over = outcome.kind === 'response' && outcome.response.status !== 503;
-      if (over || options.signal?.aborted) return outcome;
+  ): Promise<Attempt> => {
+    let heard = false;
+    const onProvisional = (response: SipResponse): void => {
+      heard = true;
+      options.onProvisional?.(response);
+    };
+    try {
+      const flow = candidate.open();
+      const outcome = await roomy(request, flow, { ...options, onProvisional }, candidate.target);
+      return { outcome, heard };
+    } catch (error) {
+      return { outcome: failedOutcome(request, error), heard };
     }
-    return outcome ?? failed(request, new SipError('NOT_LOCATED', { uri: request.uri, why: 'no target' }));
   };
 
-  const waysOf = async (request: SipRequest, options: SendOptions): Promise<readonly (() => Flow)[]> => {
+  const candidatesOf = async (request: SipRequest, options: SendOptions): Promise<readonly Candidate[]> => {
     const { flow, target } = options;
-    if (flow !== undefined && flow.state !== 'closed') return [() => flow];
-    if (target !== undefined) return [() => deps.flow(target)];
+    if (flow !== undefined && flow.state !== 'closed') return [{ open: () => flow }];
+    if (target !== undefined) return [{ open: () => deps.flow(target) }];
     if (flow !== undefined)
       throw new SipError('FLOW_CLOSED', { protocol: flow.protocol, remote: flow.remote.host });
     // RFC 3261 §8.1.2: the topmost Route, else the Request-URI.
     const first = request.routes[0];
     const targets = await deps.locate(first === undefined ? request.uri : first.uri);
     if (targets.length === 0) throw new SipError('NOT_LOCATED', { uri: request.uri, why: 'no target' });
-    return targets.map((one) => () => deps.flow(one));
+    return targets.map((one) => ({ target: one, open: () => deps.flow(one) }));
+  };
+
+  const anywhere = async (
+    request: SipRequest,
+    candidates: readonly Candidate[],
+    options: SendOptions,
+  ): Promise<{ readonly outcome: Outcome; readonly at: number }> => {
+    const tried = await tryEach(
+      candidates,
+      (candidate, last) => attempt(last ? request : request.copy(), candidate, options),
+      deps.report,
+      options.signal,
+    );
+    if (tried !== undefined) return tried;
+    const none = new SipError('NOT_LOCATED', { uri: request.uri, why: 'no target' });
+    return { outcome: failedOutcome(request, none), at: 0 };
   };
 
   const challenge = (response: SipResponse, round: DigestRound | undefined): boolean =>
@@ -231,36 +247,41 @@ export function createUac(deps: UacDeps): Uac {
 
   return {
     async send(request, options) {
-      let outcome: Outcome;
-      let ways: readonly (() => Flow)[];
+      let candidates: readonly Candidate[];
       try {
         if (options.forward === undefined) complete(request);
-        ways = await waysOf(request, options);
+        candidates = await candidatesOf(request, options);
       } catch (error) {
-        return failed(request, error, options.flow);
+        return failedOutcome(request, error, options.flow);
       }
-      if (options.forward !== undefined) return anywhere(request, ways, options);
+      if (options.forward !== undefined) return (await anywhere(request, candidates, options)).outcome;
       const round = options.credentials?.begin();
       for (let left = rounds; ; left -= 1) {
         // The next round starts from the request as it was, without Via and credentials.
-        const attempt = round === undefined ? request : request.copy();
+        const copy = round === undefined ? request : request.copy();
         try {
-          round?.authorize(attempt);
+          round?.authorize(copy);
         } catch (error) {
-          return failed(attempt, error);
+          return failedOutcome(copy, error);
         }
-        outcome = await anywhere(attempt, ways, options);
+        const { outcome, at } = await anywhere(copy, candidates, options);
         if (outcome.kind !== 'response') return outcome;
         const { response, flow } = outcome;
         if (response.status >= 200 && response.status < 300 && round?.learn(response) === false)
-          return failed(attempt, new SipError('NOT_MUTUAL', { remote: flow.remote.host }), flow);
+          return failedOutcome(copy, new SipError('NOT_MUTUAL', { remote: flow.remote.host }), flow);
         if (left <= 1 || options.signal?.aborted || !challenge(response, round)) return outcome;
         totals.challenged += 1;
         // RFC 3261 §8.1.3.5: same Call-ID, From and To, CSeq one higher.
         const { number } = request.cseq ?? { number: 0 };
         request.set('CSeq', `${number + 1} ${request.method}`);
-        // The nonce is that server's, so the answer goes to it.
-        if (flow.state !== 'closed') ways = [() => flow];
+        // The nonce is that server's, so the answer goes to it; and to those after it should it fail meanwhile.
+        candidates = candidates.slice(at);
+        const asker = candidates[0];
+        if (flow.state !== 'closed' && asker !== undefined)
+          candidates = [
+            { ...asker, open: () => (flow.state === 'closed' ? asker.open() : flow) },
+            ...candidates.slice(1),
+          ];
       }
     },
     totals,
@@ -269,6 +290,17 @@ export function createUac(deps: UacDeps): Uac {
 
 function abandoned(signal: AbortSignal | undefined): Error {
   return new SipError('ABANDONED', { cause: signal?.reason ?? 'aborted' });
+}
+
+/** Rejects at the abort, so that whoever gives up need not wait for a connection. */
+function unlessAborted(ready: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return ready;
+  return new Promise((resolve, reject) => {
+    const stop = (): void => reject(abandoned(signal));
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+    ready.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
 }
 
 /** Nothing was delivered: the connection never stood. */

@@ -1,6 +1,7 @@
 import type { DigestClient } from '../auth/client.ts';
 import type { Clock, Log, Random, Timer } from '../deps.ts';
 import type { SipRequest, SipResponse } from '../message/message.ts';
+import type { Verdict } from '../resolve/health.ts';
 import type { Locator, Target } from '../resolve/resolve.ts';
 import type { TimerValues } from '../transaction/timers.ts';
 import type { Address, Flow, Transport } from '../transport/transport.ts';
@@ -122,6 +123,11 @@ export interface Stack {
   flow(target: Target): Flow;
   /** Targets of a SIP URI, best first (RFC 3263); empty when there are none. Never rejects. */
   locate(uri: string): Promise<readonly Target[]>;
+  /**
+   * For users that choose among `locate`'s targets themselves: tells what became of one, so that the next `locate`
+   * puts a server that failed behind the others. `send` does so by itself.
+   */
+  report(target: Target, verdict: Verdict): void;
   /** Sends a request and waits for its final response; completes Via, Max-Forwards, CSeq, Call-ID, From tag. */
   send(request: SipRequest, options?: SendOptions): Promise<Outcome>;
   /** Takes requests of that method (`'*'`: of any other). A later handler shadows an earlier one until removed. */

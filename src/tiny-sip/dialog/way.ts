@@ -1,9 +1,10 @@
 import { SipError } from '../errors.ts';
-import type { SipRequest } from '../message/message.ts';
+import type { SipRequest, SipResponse } from '../message/message.ts';
 import { formatNameAddr } from '../message/name-addr.ts';
 import { formatUri, parseUri } from '../message/uri.ts';
-import { hostOnly } from '../transport/address.ts';
+import { unscoped } from '../transport/address.ts';
 import type { Flow } from '../transport/transport.ts';
+import { type Attempt, type Candidate, failedOutcome, tryEach } from './failover.ts';
 import type { Outcome, SendOptions, Stack, Way } from './user-agent.ts';
 
 /**
@@ -17,37 +18,40 @@ export async function sendByWay(
   build: (flow: Flow) => SipRequest,
   options: Omit<SendOptions, 'flow' | 'target'>,
 ): Promise<Outcome> {
-  let last: Outcome | undefined;
-  let cause: unknown = new SipError('NOT_LOCATED', { uri, why: 'no target' });
-  for (const open of await candidates(stack, way, uri)) {
+  // Made once, since each that is built takes a CSeq number.
+  let unsent: SipRequest | undefined;
+  const failed = (error: unknown): Outcome => {
+    unsent ??= build(nowhere);
+    return failedOutcome(unsent, error);
+  };
+  const attempt = async (candidate: Candidate): Promise<Attempt> => {
+    let heard = false;
+    const onProvisional = (response: SipResponse): void => {
+      heard = true;
+      options.onProvisional?.(response);
+    };
+    let flow: Flow;
     try {
-      const flow = open();
+      flow = candidate.open();
       // Contact and Via show our own address, which a wildcard socket learns only here.
       await flow.ready();
-      last = await stack.send(build(flow), { ...options, flow });
     } catch (error) {
-      cause = error;
-      continue;
+      return { outcome: failed(error), heard };
     }
-    const over = last.kind === 'response' && last.response.status !== 503;
-    if (over || options.signal?.aborted) return last;
-  }
-  if (last !== undefined) return last;
-  return {
-    kind: 'failed',
-    request: build(nowhere),
-    error: cause instanceof Error ? cause : new Error(String(cause)),
+    return { outcome: await stack.send(build(flow), { ...options, flow, onProvisional }), heard };
   };
+  const tried = await tryEach(await candidates(stack, way, uri), attempt, stack.report, options.signal);
+  return tried?.outcome ?? failed(new SipError('NOT_LOCATED', { uri, why: 'no target' }));
 }
 
-async function candidates(stack: Stack, way: Way, uri: string): Promise<readonly (() => Flow)[]> {
+async function candidates(stack: Stack, way: Way, uri: string): Promise<readonly Candidate[]> {
   const { flow, target } = way;
-  if (flow !== undefined && flow.state !== 'closed') return [() => flow];
-  if (target !== undefined) return [() => stack.flow(target)];
+  if (flow !== undefined && flow.state !== 'closed') return [{ open: () => flow }];
+  if (target !== undefined) return [{ open: () => stack.flow(target) }];
   if (flow !== undefined) return [];
   const first = way.route?.[0];
   const targets = await stack.locate(first === undefined ? uri : uriOf(first));
-  return targets.map((one) => () => stack.flow(one));
+  return targets.map((one) => ({ target: one, open: () => stack.flow(one) }));
 }
 
 /** The URI in a Route value, which comes in angle brackets. */
@@ -81,7 +85,7 @@ export function contactUri(flow: Flow, user: string | undefined, scheme: 'sip' |
   return formatUri({
     scheme,
     user,
-    host: hostOnly(flow.local.host),
+    host: unscoped(flow.local.host),
     port: flow.local.port,
     params: told ? new Map([['transport', flow.protocol]]) : undefined,
   });

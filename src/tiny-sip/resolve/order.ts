@@ -39,9 +39,12 @@ const SERVICES: Readonly<Record<string, Protocol>> = {
   'SIPS+D2T': 'tls',
 };
 
+/** Ways that one domain's NAPTR records may offer; further ones are not followed. */
+const MOST_SERVICES = 8;
+
 /** The NAPTR records that we can use, in the order of the domain's preference. */
 export function orderNaptr(records: readonly NaptrRecord[], protocols: readonly Protocol[]): Service[] {
-  return [...records]
+  const services = [...records]
     .sort((a, b) => a.order - b.order || a.preference - b.preference)
     .flatMap((record) => {
       const protocol = SERVICES[record.service.toUpperCase()];
@@ -49,5 +52,13 @@ export function orderNaptr(records: readonly NaptrRecord[], protocols: readonly 
       const usable = record.flags.toLowerCase() === 's' && record.regexp === '' && record.replacement !== '';
       if (protocol === undefined || !usable || !protocols.includes(protocol)) return [];
       return [{ protocol, srv: record.replacement }];
-    });
+    })
+    .slice(0, MOST_SERVICES);
+  // RFC 3263 §7: whoever can keep our TLS connections from being made must not bring us to talk in the clear.
+  return services[0]?.protocol === 'tls' ? services.filter((one) => one.protocol === 'tls') : services;
+}
+
+/** Whether the domain says that it speaks TLS. */
+export function offersTls(records: readonly NaptrRecord[]): boolean {
+  return records.some((record) => SERVICES[record.service.toUpperCase()] === 'tls');
 }

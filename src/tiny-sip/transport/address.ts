@@ -36,8 +36,8 @@ export function canonicalHost(host: string): string {
   return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }
 
-/** Without the zone of a link-local address. */
-export function hostOnly(host: string): string {
+/** Without the zone of a link-local address: it means something on this machine only (RFC 4007 §11.2). */
+export function unscoped(host: string): string {
   const zone = host.indexOf('%');
   return zone < 0 ? host : host.slice(0, zone);
 }

@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { canonicalHost, hostOnly, plainHost } from './address.ts';
+import { canonicalHost, plainHost, unscoped } from './address.ts';
 import type { Address } from './transport.ts';
 
 /** The part of node:dgram that is used; tests put failing ones in its place. */
@@ -81,7 +81,7 @@ export function createAddressBook(list: () => readonly string[] | undefined): Ad
     look() {
       const present = list();
       if (present === undefined) return { gone, appeared: false };
-      const now = new Set(present.map((one) => canonicalHost(hostOnly(one))));
+      const now = new Set(present.map((one) => canonicalHost(unscoped(one))));
       let appeared = false;
       for (const one of known) {
         if (now.has(one)) continue;

@@ -3,7 +3,7 @@ import type { Clock, Log, Random } from '../deps.ts';
 import { SipError } from '../errors.ts';
 import type { Limits } from '../message/limits.ts';
 import { createWheel, type Wheel } from '../wheel.ts';
-import { addressOf, canonicalHost, hostOnly, sameHost, showAddress } from './address.ts';
+import { addressOf, canonicalHost, sameHost, showAddress, unscoped } from './address.ts';
 import { asciiName } from './certificate.ts';
 import { createPool } from './pool.ts';
 import { StreamFlow, type StreamRoom } from './stream-flow.ts';
@@ -208,7 +208,7 @@ export function createStreamTransport(
       if (gone.size === 0) return;
       for (const flow of [...pool.all()]) {
         const { local, remote } = flow;
-        if (flow.state !== 'open' || !gone.has(hostOnly(local.host))) continue;
+        if (flow.state !== 'open' || !gone.has(unscoped(local.host))) continue;
         const now = await towards(remote);
         if (now === undefined || sameHost(now, local.host)) continue;
         flow.close(

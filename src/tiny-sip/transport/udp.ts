@@ -5,7 +5,7 @@ import { SipError } from '../errors.ts';
 import type { Limits } from '../message/limits.ts';
 import { type ParseResult, parseMessage } from '../message/parse.ts';
 import { createWheel, type Wheel } from '../wheel.ts';
-import { addressOf, canonicalHost, hostOnly, plainHost, sameHost, showAddress } from './address.ts';
+import { addressOf, canonicalHost, plainHost, sameHost, showAddress, unscoped } from './address.ts';
 import { type Datagrams, literalOnly, localTowards } from './local-address.ts';
 import { formatBindingSuccess, formatUnknownAttributes, looksLikeStun, parseStun } from './stun.ts';
 import { createStunClient } from './stun-client.ts';
@@ -247,7 +247,7 @@ export function createUdpTransport(deps: UdpDeps, options: UdpOptions): Transpor
         const bound = socketTo(flow.remote.host);
         const was = flow.local.host;
         // The way to a peer that is kept open may change although both addresses stay.
-        if (!bound?.wildcard || !(flow.keptAlive || (flow.held && gone.has(hostOnly(was))))) continue;
+        if (!bound?.wildcard || !(flow.keptAlive || (flow.held && gone.has(unscoped(was))))) continue;
         const now = await towards(flow.remote);
         if (now === undefined || was === bound.local.host || sameHost(now, was)) continue;
         const remote = showAddress(flow.remote);

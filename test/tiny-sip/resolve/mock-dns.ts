@@ -19,6 +19,7 @@ export interface MockDns {
   a(name: string, ...addresses: string[]): void;
   aaaa(name: string, ...addresses: string[]): void;
   hosts(name: string, ...addresses: string[]): void;
+  soa(name: string, minttl: number): void;
 }
 
 export function failure(code: string): Error {
@@ -51,6 +52,7 @@ export function createMockDns(): MockDns {
         a: (name) => ask('a', name),
         aaaa: (name) => ask('aaaa', name),
         hosts: (name) => ask('hosts', name),
+        soa: (name) => ask('soa', name),
       };
     },
     srv(name, ...records) {
@@ -88,6 +90,9 @@ export function createMockDns(): MockDns {
     },
     hosts(name, ...addresses) {
       mock.zone.set(`hosts ${name}`, addresses);
+    },
+    soa(name, minttl) {
+      mock.zone.set(`soa ${name}`, [{ minttl }]);
     },
   };
   return mock;

@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { canonicalHost, hostOnly, sameHost, sourceOf } from '../../../src/tiny-sip/transport/address.ts';
+import { canonicalHost, sameHost, sourceOf, unscoped } from '../../../src/tiny-sip/transport/address.ts';
 import { suite } from '../../support/harness.ts';
 
 const test = suite('address');
@@ -24,7 +24,7 @@ test('the same address in two spellings is the same', () => {
   assert.ok(sameHost('::ffff:192.0.2.1', '192.0.2.1'));
   assert.not.ok(sameHost('2001:db8::1', '2001:db8::2'));
   assert.not.ok(sameHost('192.0.2.1', 'example.com'));
-  assert.is(hostOnly('fe80::1%eth0'), 'fe80::1');
+  assert.is(unscoped('fe80::1%eth0'), 'fe80::1');
 });
 
 test('connections are counted for an IPv4 address or a /64', () => {
