@@ -135,8 +135,8 @@ export function createUac(deps: UacDeps): Uac {
           options.onProvisional?.(response);
         },
         final(response) {
-          if (cancel !== undefined && response.status < 300) options.onAccepted?.(response, request, flow);
           done({ kind: 'response', response, request, flow });
+          if (cancel !== undefined && response.status < 300) options.onAccepted?.(response, request, flow);
         },
         another: (response) => options.onAccepted?.(response, request, flow),
         timeout: () => done({ kind: 'timeout', request, flow }),
