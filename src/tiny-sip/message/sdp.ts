@@ -3,8 +3,8 @@ import { allOf, TOKEN } from './chars.ts';
 import { refuseBreaks, toWire } from './text.ts';
 
 /**
- * Session descriptions (RFC 4566) as plain data. All text is wire text, as in headers: one char per byte, so that what
- * was read is written again as it was; `fromWire` makes it readable.
+ * Session descriptions (RFC 4566) as plain data. All text is wire text, as in headers: each char is one byte of UTF-8;
+ * `fromWire` makes it readable. Plain Unicode may be written, too.
  */
 export interface SessionDescription {
   readonly origin: SdpOrigin;
