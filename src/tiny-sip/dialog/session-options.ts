@@ -85,9 +85,9 @@ export interface SessionHooks {
    * A new offer of the peer's, or the one in its 2xx where we made none. Answers with our media, one entry for each of
    * the offer's, or undefined to refuse it (488). Default: what is agreed stays as it is, and new media are refused.
    */
-  readonly onOffer?: (
-    offer: SessionDescription,
-  ) => AnsweredMedia | undefined | Promise<AnsweredMedia | undefined>;
+  readonly onOffer?:
+    | ((offer: SessionDescription) => AnsweredMedia | undefined | Promise<AnsweredMedia | undefined>)
+    | undefined;
   /** Requests within the dialog that are not the session's own. Default: 405. */
   readonly onRequest?: Handler;
   readonly credentials?: DigestClient;
@@ -103,7 +103,7 @@ export interface InviteSessionOptions extends SessionHooks {
   readonly from: string;
   readonly displayName?: string;
   /** Our offer. Absent: the peer makes one in its 2xx, and `onOffer` has to answer it. */
-  readonly offer?: OfferedMedia;
+  readonly offer?: OfferedMedia | undefined;
   readonly way?: Way;
   /**
    * Seconds for the peer to answer in; then CANCEL. Sent as Expires (RFC 3261 §13.2.1) where it is given; without it
