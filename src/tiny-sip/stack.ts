@@ -34,6 +34,7 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
   for (const transport of options.transports) transports.set(transport.protocol, transport);
   const protocols = [...transports.keys()];
   const closeListeners = new Set<(flow: Flow, cause: Error | undefined) => void>();
+  const stopListeners = new Set<() => void>();
   const traceListeners = new Set<TraceListener>();
   const totals = { responses: 0, strayResponses: 0, malformed: 0, brokenStreams: 0 };
   let stopped = false;
@@ -160,6 +161,7 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
       stopped = true;
       clients.stop(new SipError('STOPPED'));
       servers.stop();
+      for (const listener of [...stopListeners]) listener();
       for (const transport of options.transports) await transport.stop();
     },
     flow,
@@ -177,6 +179,10 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     onFlowClosed(listener) {
       closeListeners.add(listener);
       return () => closeListeners.delete(listener);
+    },
+    onStop(listener) {
+      stopListeners.add(listener);
+      return () => stopListeners.delete(listener);
     },
     onTrace(listener) {
       traceListeners.add(listener);

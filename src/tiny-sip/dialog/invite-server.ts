@@ -1,4 +1,5 @@
 import type { Timer } from '../deps.ts';
+import { SipError } from '../errors.ts';
 import { isMessageMedia } from '../message/message-media.ts';
 import type { SessionDescription } from '../message/sdp.ts';
 import { acceptDialog, contactOf } from './dialog.ts';
@@ -45,6 +46,7 @@ export function createInviteServer(deps: EventDeps, options: InviteServerOptions
       over = true;
       again?.cancel();
       expiry.cancel();
+      unstop();
       waiting.delete(invitation);
     };
     const end = (cause: SessionEnd): void => {
@@ -61,6 +63,7 @@ export function createInviteServer(deps: EventDeps, options: InviteServerOptions
       end({ kind: 'expired' });
     });
     incoming.onCancel(() => end({ kind: 'cancelled', by: 'peer' }));
+    const unstop = stack.onStop(() => end({ kind: 'failed', error: new SipError('STOPPED') }));
 
     const invitation: Invitation = {
       incoming,

@@ -1,4 +1,5 @@
 import type { Timer } from '../deps.ts';
+import { SipError } from '../errors.ts';
 import { createRequest } from '../message/create.ts';
 import type { SipRequest, SipResponse } from '../message/message.ts';
 import { formatNameAddr } from '../message/name-addr.ts';
@@ -61,6 +62,11 @@ export function createInviteSession(deps: EventDeps, options: InviteSessionOptio
   const untally = stack.tally('invitations', () =>
     call.kind === 'calling' || call.kind === 'giving up' ? 1 : 0,
   );
+  const unstop = stack.onStop(() => {
+    if (call.kind === 'calling' || call.kind === 'giving up')
+      over({ kind: 'failed', error: new SipError('STOPPED') });
+    settled();
+  });
   const unclaim = stack.claim(callId, fromTag, (incoming) => within(incoming));
 
   const enter = (next: SessionState): void => {
@@ -77,6 +83,7 @@ export function createInviteSession(deps: EventDeps, options: InviteSessionOptio
     forget?.cancel();
     unclaim();
     untally();
+    unstop();
   };
 
   const over = (cause: SessionEnd): void => {

@@ -89,9 +89,14 @@ export function createSession(deps: EventDeps, init: SessionInit): Session {
     if (released) return;
     released = true;
     untally();
+    unstop();
     init.released();
   };
   const untally = stack.tally('sessions', () => 1);
+  const unstop = stack.onStop(() => {
+    end({ kind: 'failed', error: new SipError('STOPPED') });
+    release();
+  });
 
   const allow = (): string =>
     [...new Set([...own, ...(hooks.onRequest === undefined ? [] : stack.methods)])].join(', ');

@@ -145,6 +145,8 @@ export interface Stack {
   /** Takes the requests of one dialog: those with this Call-ID and this To tag, before any method handler. */
   claim(callId: string, localTag: string, handler: Handler): () => void;
   onFlowClosed(listener: (flow: Flow, cause: Error | undefined) => void): () => void;
+  /** Called once by `stop`, when all transactions have ended: for machines that would wait for nothing. */
+  onStop(listener: () => void): () => void;
   onTrace(listener: TraceListener): () => void;
   /** Adds a table of the caller to `counts`; several of one name are added up. Answers how to take it out again. */
   tally(name: string, read: () => number): () => void;
