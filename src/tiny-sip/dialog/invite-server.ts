@@ -18,6 +18,9 @@ import type {
 import type { AnswerInit, EventDeps, Incoming } from './user-agent.ts';
 import { contactUri, contactValue, userOf } from './way.ts';
 
+/** Seconds that the user may take for an answer. */
+const patience = 180;
+
 /** RFC 3261 §13.3.1.1: a provisional response every minute. */
 const minute = 60_000;
 
@@ -57,7 +60,7 @@ export function createInviteServer(deps: EventDeps, options: InviteServerOptions
     };
     // RFC 3261 §13.3.1: an invitation that expires is answered 487.
     const seconds = request.expires;
-    const expiry = stack.after((seconds ?? options.patience ?? 600) * 1000, () => {
+    const expiry = stack.after((seconds ?? options.patience ?? patience) * 1000, () => {
       if (over) return;
       refuse(incoming, seconds === undefined ? 480 : 487);
       end({ kind: 'expired' });

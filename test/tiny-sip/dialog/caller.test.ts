@@ -301,6 +301,52 @@ test('without an offer of ours: the peer’s is answered in the ACK', async () =
   await empty({ rig, stack });
 });
 
+test('an offering 2xx that comes again while the user decides waits for the one ACK', async () => {
+  let answer: (() => void) | undefined;
+  const all = await scene({
+    offer: undefined,
+    onOffer: () =>
+      new Promise((resolve) => {
+        answer = () => resolve(chat('10.0.0.1'));
+      }),
+  });
+  const { clock, peer, session, states } = all;
+  for (let i = 0; i < 3; i += 1) answer200(peer);
+  await clock.settle();
+  assert.is(peer.requests('ACK').length, 0);
+  answer?.();
+  await clock.settle();
+  assert.is(peer.requests('ACK').length, 1);
+  assert.ok(peer.last('ACK').body.length > 0);
+  assert.equal(states, ['inviting', 'established']);
+  session.bye();
+  await clock.settle();
+  peer.answer(peer.last('BYE'), 200);
+  await empty(all);
+});
+
+test('hung up while an offer of the 2xx is decided on: ACK all the same, and BYE', async () => {
+  let answer: (() => void) | undefined;
+  const all = await scene({
+    offer: undefined,
+    onOffer: () =>
+      new Promise((resolve) => {
+        answer = () => resolve(chat('10.0.0.1'));
+      }),
+  });
+  const { clock, peer, session, states } = all;
+  answer200(peer);
+  await clock.settle();
+  session.bye();
+  await clock.settle();
+  answer?.();
+  await clock.settle();
+  assert.equal(peer.requests().map(shape).sort(), ['ACK 1', 'BYE 2', 'INVITE 1']);
+  assert.is(states.at(-1), 'ended bye us');
+  peer.answer(peer.last('BYE'), 200);
+  await empty(all);
+});
+
 test('RFC 3261 §13.2.2.4: an offer in the 2xx that is not wanted gets a refusing answer in the ACK, then BYE', async () => {
   for (const onOffer of [() => undefined, () => Promise.reject(new Error('broken')), undefined]) {
     const rig = createRig();

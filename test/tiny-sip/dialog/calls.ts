@@ -26,7 +26,7 @@ export function chat(host: string, n = 1, types: readonly string[] = ['text/plai
     media: [
       writeMessageMedia({
         secure: false,
-        path: [`msrp://${host}:7394/s${n};tcp`],
+        path: [`msrp://${host.includes(':') ? `[${host}]` : host}:7394/s${n};tcp`],
         acceptTypes: types,
         setup: 'actpass',
       }),
