@@ -4,13 +4,14 @@ import { createUas } from './dialog/uas.ts';
 import type { Stack, StackDeps, StackLimits, StackOptions, TraceListener } from './dialog/user-agent.ts';
 import { SipError } from './errors.ts';
 import { checkResponse } from './message/check.ts';
-import type { SipMessage } from './message/message.ts';
+import type { SipMessage, SipRequest } from './message/message.ts';
+import { serialise } from './message/serialise.ts';
 import { parseUri } from './message/uri.ts';
 import type { Verdict } from './resolve/health.ts';
 import type { Target } from './resolve/target.ts';
-import { createClientTransactions } from './transaction/client.ts';
+import { createClientTransactions } from './transaction/client-table.ts';
 import { createServerTransactions } from './transaction/server-table.ts';
-import { timerDefaults } from './transaction/timers.ts';
+import { lifetime, timerDefaults } from './transaction/timers.ts';
 import { createAddressBook, localAddresses, localTowards } from './transport/local-address.ts';
 import type { Address, Flow, Protocol, Receiver, Transport } from './transport/transport.ts';
 import { createWheel } from './wheel.ts';
@@ -38,6 +39,7 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
   const book = createAddressBook(deps.addresses ?? localAddresses);
   let watching: Timer | undefined;
   const closeListeners = new Set<(flow: Flow, cause: Error | undefined) => void>();
+  const stopListeners = new Set<() => void>();
   const traceListeners = new Set<TraceListener>();
   const addressListeners = new Set<() => void>();
   const totals = { responses: 0, strayResponses: 0, malformed: 0, brokenStreams: 0 };
@@ -96,9 +98,16 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
 
   const report = (target: Target, verdict: Verdict): void => deps.locator?.report?.(target, verdict);
 
-  const clients = createClientTransactions(timing, () => (stopped ? 0 : limits.clientTransactions));
-  const servers = createServerTransactions(timing, () => (stopped ? 0 : limits.serverTransactions));
   const compact = options.compact ?? false;
+  const pack = (request: SipRequest, by: Flow): Buffer => {
+    const bytes = serialise(request, { compact });
+    trace('out', by, request, bytes);
+    return bytes;
+  };
+  const clients = createClientTransactions(timing, () => (stopped ? 0 : limits.clientTransactions), pack);
+  const servers = createServerTransactions(timing, () => (stopped ? 0 : limits.serverTransactions));
+  /** Tables of others that are counted with ours. */
+  const tallies = new Set<{ readonly name: string; read(): number }>();
 
   const uac = createUac({
     clock,
@@ -114,6 +123,9 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     locate,
     report,
     trace,
+    after: timing.coarse,
+    lifetime: lifetime(timing.values),
+    pack,
   });
 
   const uas = createUas({
@@ -195,6 +207,7 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
       watching?.cancel();
       clients.stop(new SipError('STOPPED'));
       servers.stop();
+      for (const listener of [...stopListeners]) listener();
       for (const transport of options.transports) await transport.stop();
     },
     flow,
@@ -203,6 +216,10 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     async send(request, sendOptions = {}) {
       if (stopped) return { kind: 'failed', request, error: new SipError('STOPPED') };
       return uac.send(request, sendOptions);
+    },
+    async acknowledge(ack, ackOptions = {}) {
+      if (stopped) throw new SipError('STOPPED');
+      return uac.acknowledge(ack, ackOptions);
     },
     on: uas.on,
     claim: uas.claim,
@@ -214,9 +231,18 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
       addressListeners.add(listener);
       return () => addressListeners.delete(listener);
     },
+    onStop(listener) {
+      stopListeners.add(listener);
+      return () => stopListeners.delete(listener);
+    },
     onTrace(listener) {
       traceListeners.add(listener);
       return () => traceListeners.delete(listener);
+    },
+    tally(name, read) {
+      const entry = { name, read };
+      tallies.add(entry);
+      return () => void tallies.delete(entry);
     },
     counts() {
       const counts: Record<string, number> = {
@@ -232,10 +258,12 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
       };
       for (const transport of options.transports)
         Object.assign(counts, prefixed(transport.protocol, transport.counts()));
+      for (const { name, read } of tallies) counts[name] = (counts[name] ?? 0) + read();
       return counts;
     },
     after: timing.coarse,
     token,
+    timers: timing.values,
     get methods() {
       return uas.methods();
     },

@@ -1,16 +1,18 @@
 import type { DigestRound } from '../auth/client.ts';
-import type { Clock, Log } from '../deps.ts';
+import type { Clock, Log, Timer } from '../deps.ts';
 import { SipError } from '../errors.ts';
+import { createResponse } from '../message/create.ts';
 import type { SipRequest, SipResponse } from '../message/message.ts';
 import { formatNameAddr, parseNameAddr } from '../message/name-addr.ts';
 import { serialise } from '../message/serialise.ts';
 import { formatVia } from '../message/via.ts';
 import type { Verdict } from '../resolve/health.ts';
 import type { Target } from '../resolve/target.ts';
-import type { ClientTransactions } from '../transaction/client.ts';
+import type { ClientHandle, ClientTransactions } from '../transaction/client-table.ts';
 import { magicCookie } from '../transaction/key.ts';
 import { unscoped } from '../transport/address.ts';
 import type { Flow, Protocol } from '../transport/transport.ts';
+import { type Cancel, createCancel } from './cancel.ts';
 import { type Attempt, type Candidate, failedOutcome, tryEach } from './failover.ts';
 import type { Outcome, SendOptions } from './user-agent.ts';
 
@@ -33,11 +35,19 @@ export interface UacDeps {
   /** Tells the locator what became of a request to one of its targets. */
   report(target: Target, verdict: Verdict): void;
   trace(direction: 'out', flow: Flow, message: SipRequest, bytes: Buffer): void;
+  /** Coarse from a second on. */
+  after(ms: number, run: () => void): Timer;
+  /** 64 × T1, ms. */
+  readonly lifetime: number;
+  /** The bytes of a request that leaves as it is; traced. */
+  pack(request: SipRequest, flow: Flow): Buffer;
 }
 
 /** The sending half of a stack: RFC 3261 §8.1, with digest retry, failover and the size rule of §18.1.1. */
 export interface Uac {
   send(request: SipRequest, options: SendOptions): Promise<Outcome>;
+  /** See `Stack.acknowledge`. */
+  acknowledge(ack: SipRequest, options: Pick<SendOptions, 'flow' | 'target'>): Promise<() => Promise<void>>;
   readonly totals: UacTotals;
 }
 
@@ -111,19 +121,36 @@ export function createUac(deps: UacDeps): Uac {
       return failedOutcome(request, error, flow);
     }
     return new Promise<Outcome>((resolve) => {
-      const stop = (): void => handle?.abandon(abandoned(options.signal));
+      let handle: ClientHandle | undefined;
+      const giveUp = (): void => handle?.abandon(abandoned(options.signal));
+      const cancel: Cancel | undefined =
+        request.method === 'INVITE' ? createCancel(deps, { branch, request, flow, giveUp }) : undefined;
+      const stop = (): void => (cancel === undefined ? giveUp() : cancel.want());
       const done = (outcome: Outcome): void => {
         options.signal?.removeEventListener('abort', stop);
+        cancel?.over();
         resolve(outcome);
       };
       totals.requests += 1;
       deps.trace('out', flow, request, bytes);
       options.onSend?.(request, flow);
-      const handle = deps.transactions.begin(branch, request.method, bytes, flow, {
-        provisional: (response) => options.onProvisional?.(response),
-        final: (response) => done({ kind: 'response', response, request, flow }),
+      handle = deps.transactions.begin(branch, request, bytes, flow, {
+        provisional(response) {
+          cancel?.provisional();
+          options.onProvisional?.(response);
+        },
+        final(response) {
+          done({ kind: 'response', response, request, flow });
+          if (cancel !== undefined && response.status < 300) options.onAccepted?.(response, request, flow);
+        },
+        another: (response) => options.onAccepted?.(response, request, flow),
         timeout: () => done({ kind: 'timeout', request, flow }),
-        failed: (error) => done(failedOutcome(request, error, flow)),
+        failed: (error) =>
+          done(
+            cancel?.expired
+              ? { kind: 'response', response: createResponse(request, 487), request, flow }
+              : failedOutcome(request, error, flow),
+          ),
       });
       if (handle === undefined)
         done(
@@ -179,6 +206,21 @@ export function createUac(deps: UacDeps): Uac {
       deps.log.debug('no tcp for a long request', { method, cause: String(error) });
       return undefined;
     }
+  };
+
+  /** One try to send an ACK. By TCP when it is too long for a datagram and TCP can be had. */
+  const writeAck = async (ack: SipRequest, candidate: Candidate): Promise<() => Promise<void>> => {
+    let flow = candidate.open();
+    if (flow.protocol === 'udp' && deps.has('tcp') && oversize(ack, flow, {})) {
+      const { host, port } = flow.remote;
+      const name = candidate.target?.name ?? host;
+      flow = (await tcp({ protocol: 'tcp', host, port, name }, ack.method)) ?? flow;
+    }
+    await flow.ready();
+    ack.prepend('Via', via(flow, `${magicCookie}${deps.token()}`));
+    const bytes = deps.pack(ack, flow);
+    await flow.send(bytes);
+    return () => flow.send(bytes);
   };
 
   const oversize = (request: SipRequest, flow: Flow, options: SendOptions): boolean => {
@@ -283,6 +325,18 @@ export function createUac(deps: UacDeps): Uac {
             ...candidates.slice(1),
           ];
       }
+    },
+    async acknowledge(ack, options) {
+      complete(ack);
+      let cause: unknown;
+      for (const candidate of await candidatesOf(ack, options)) {
+        try {
+          return await writeAck(ack.copy(), candidate);
+        } catch (error) {
+          cause = error;
+        }
+      }
+      throw cause;
     },
     totals,
   };

@@ -2,8 +2,6 @@ import { retryAfter } from '../dialog/retry-after.ts';
 import type { Outcome } from '../dialog/user-agent.ts';
 import type { SipResponse } from '../message/message.ts';
 
-export { retryAfter };
-
 /**
  * What each failure means, in one table per request. The state machines beside it only carry out what is said here.
  */

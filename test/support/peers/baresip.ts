@@ -26,6 +26,8 @@ export interface Baresip {
   shows(buddy: string, wanted: string, ms?: number): Promise<void>;
   /** Writes to the first buddy. */
   say(text: string): Promise<void>;
+  /** Calls that address. */
+  dial(uri: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -80,6 +82,9 @@ export async function startBaresip(options: BaresipOptions): Promise<Baresip> {
     },
     async say(text) {
       await link.ask('message', text);
+    },
+    async dial(uri) {
+      await link.ask('dial', uri);
     },
     async stop() {
       link.close();

@@ -117,8 +117,11 @@ request_route {
   if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
   if (!sanity_check()) exit;
   force_rport();
+  if (is_method("CANCEL")) { if (t_check_trans()) route(RELAY); exit; }
   if (has_totag()) {
     if (loose_route()) route(RELAY);
+    # The ACK of a failure has no Route; it belongs to its INVITE.
+    if (is_method("ACK")) { if (t_check_trans()) t_relay(); exit; }
     if (is_method("SUBSCRIBE") && uri == myself) route(PRESENCE);
     if (!(uri == myself)) route(RELAY);
     sl_send_reply("404", "Not Here");
@@ -138,6 +141,8 @@ request_route {
   }
   if (is_method("PUBLISH|SUBSCRIBE")) route(PRESENCE);
   if (!(uri == myself)) { sl_send_reply("403", "No Relaying"); exit; }
+  # Requests of a call keep coming this way.
+  if (is_method("INVITE")) record_route();
   if (!lookup("location")) { sl_send_reply("404", "Not Found"); exit; }
   route(RELAY);
 }

@@ -1,5 +1,6 @@
 /** SIPp plays a scenario file against us, once or many times, and says whether it went as written. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from './free-port.ts';
@@ -68,6 +69,8 @@ export async function startSipp(options: SippOptions): Promise<SippRun> {
       throw new Error(`sipp ended with ${status}\n${account}\n${program.lines.slice(-30).join('\n')}`);
   });
   done.catch(() => {});
+  // A datagram that comes too early comes again; a connection does not.
+  if (remote === undefined && protocol === 'tcp') await listening(port);
   return {
     port,
     done,
@@ -77,4 +80,18 @@ export async function startSipp(options: SippOptions): Promise<SippRun> {
       rmSync(home, { recursive: true, force: true });
     },
   };
+}
+
+async function listening(port: number): Promise<void> {
+  for (let attempt = 0; attempt < 200; attempt += 1) {
+    const open = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.once('connect', () => resolve(true));
+      socket.once('error', () => resolve(false));
+      socket.once('connect', () => socket.destroy());
+    });
+    if (open) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new Error(`sipp does not listen on ${port}`);
 }
