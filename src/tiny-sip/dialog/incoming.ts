@@ -88,7 +88,7 @@ export function createReplier(deps: ReplierDeps): Replier {
 
   /** RFC 3261 §18.2.2: the source address, and its port where rport asks for it, else the port in Via. */
   const way = (request: SipRequest, flow: Flow): Flow => {
-    const via = request.topVia;
+    const via = readable(request) ? request.topVia : undefined;
     if (flow.protocol !== 'udp' || via === undefined || via.rport !== undefined) return flow;
     const port = via.port ?? 5060;
     if (port === flow.remote.port) return flow;
@@ -110,7 +110,7 @@ export function createReplier(deps: ReplierDeps): Replier {
 
   /** RFC 3261 §8.2.7: the same tag for every copy of the request, without remembering any. */
   const statelessTag = (request: SipRequest): string =>
-    createHmac('sha256', deps.salt).update(serverKey(request)).digest('hex').slice(0, 16);
+    createHmac('sha256', deps.salt).update(identity(request)).digest('hex').slice(0, 16);
 
   const stateless: Replier['stateless'] = (request, flow, status, reason, headers = {}) => {
     totals.refused += 1;
@@ -166,6 +166,25 @@ export function createReplier(deps: ReplierDeps): Replier {
   };
 
   return { open, stateless, totals };
+}
+
+/** Whether the top Via can be read. Where it cannot, the answer goes back to where the request came from. */
+function readable(request: SipRequest): boolean {
+  try {
+    void request.topVia;
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What is the same in every copy of a request: its transaction, or the lines themselves where those are malformed. */
+function identity(request: SipRequest): string {
+  try {
+    return serverKey(request);
+  } catch {
+    return ['Via', 'From', 'Call-ID', 'CSeq'].flatMap((name) => request.lines(name)).join('\n');
+  }
 }
 
 /** A response as handlers describe it. A value that may not go on the wire throws a SipSyntaxError. */

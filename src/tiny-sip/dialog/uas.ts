@@ -52,6 +52,8 @@ export function createUas(deps: UasDeps): Uas {
 
   const handlerOf = (method: string): Handler | undefined => handlers.get(method)?.at(-1);
 
+  const knows = (method: string): boolean => knownMethods.has(method) || handlerOf(method) !== undefined;
+
   const methods = (): readonly string[] => {
     const own = [...handlers.keys()].filter((method) => method !== '*' && handlerOf(method) !== undefined);
     return own.includes('OPTIONS') ? own : [...own, 'OPTIONS'];
@@ -125,7 +127,7 @@ export function createUas(deps: UasDeps): Uas {
   return {
     request(request, flow) {
       totals.requests += 1;
-      const refusal = checkRequest(request);
+      const refusal = checkRequest(request, knows);
       if (refusal !== undefined) {
         refuse(request, flow, refusal);
         return;

@@ -30,6 +30,18 @@ export function checkUri(text: string, from: number, end: number, what: string):
   else passChars(text, rest, end, what);
 }
 
+/**
+ * Checks a Request-URI: as `checkUri`, and a SIP or SIPS URI has no headers there (RFC 3261 §19.1.1, table 1;
+ * RFC 4475 §3.1.2.11).
+ */
+export function checkRequestUri(text: string): void {
+  const end = text.length;
+  const rest = passScheme(text, 0, end, 'Request-URI');
+  if (!isHierarchic(text, 0, rest - 1)) passChars(text, rest, end, 'Request-URI');
+  else if (cut(text, rest, end, 'Request-URI').headersAt < end && (text.charCodeAt(0) | 32) === 115)
+    throw new SipSyntaxError('Request-URI', 'it has headers');
+}
+
 /** Passes over `scheme ":"`; answers the place after the colon. */
 export function passScheme(text: string, from: number, end: number, what: string): number {
   const first = text.charCodeAt(from) | 32;
@@ -167,7 +179,10 @@ function passHeaders(text: string, from: number, end: number, what: string): num
   }
 }
 
-/** IPv6address: at most eight groups of one to four digits, one `::` at most, perhaps an IPv4 address at the end. */
+/**
+ * IPv6address: at most eight groups of one to four digits, one `::` at most, perhaps an IPv4 address at the end.
+ * Before that, `:::` is borne for `::`, which the grammar of RFC 3261 allows by mistake (RFC 5118 §4.10).
+ */
 export function isIpv6(text: string, from: number, end: number): boolean {
   let groups = 0;
   let gap = false;
@@ -197,6 +212,7 @@ export function isIpv6(text: string, from: number, end: number): boolean {
       if (gap) return false;
       gap = true;
       i += 1;
+      if (text.charCodeAt(i) === 58 && isIpv4(text, i + 1, end)) i += 1;
     } else if (i === end) return false;
   }
   return gap ? groups < 8 : groups === 8;

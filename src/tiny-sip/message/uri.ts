@@ -103,7 +103,8 @@ function take(text: string, scheme: string, cuts: Cuts): SipUri {
     scheme,
     ...(userEnd < 0 ? {} : { user: text.slice(rest, userEnd) }),
     ...(passwordEnd < 0 ? {} : { password: text.slice(userEnd + 1, passwordEnd) }),
-    host: text.slice(hostAt, hostEnd).toLowerCase(),
+    // RFC 5118 §4.10: where `:::` was borne, it is not passed on.
+    host: text.slice(hostAt, hostEnd).toLowerCase().replace(':::', '::'),
     ...(port < 0 ? {} : { port }),
     params: pairs(text, paramsAt, paramsEnd, ';'),
     headers: pairs(text, headersAt, text.length, '&'),
