@@ -79,7 +79,17 @@ export {
 export { reasonOf } from './message/reasons.ts';
 export { type SerialiseOptions, serialise } from './message/serialise.ts';
 export { detach, fromWire, quote, toWire, unquote } from './message/text.ts';
-export * from './message/uri.ts';
+export {
+  escapeHeader,
+  escapeParam,
+  escapeUser,
+  formatUri,
+  parseUri,
+  type SipUri,
+  type UriInit,
+  unescapeUri,
+} from './message/uri.ts';
+export { aorOf, equalUri } from './message/uri-compare.ts';
 export { parseContentType, parseExpires } from './message/values.ts';
 export { formatVia, parseVia, type Via, type ViaInit } from './message/via.ts';
 export * from './resolve/dns.ts';

@@ -6,7 +6,8 @@ import type { SipMessage, SipRequest, SipResponse } from '../../../src/tiny-sip/
 import type { NameAddr } from '../../../src/tiny-sip/message/name-addr.ts';
 import { parseMessage } from '../../../src/tiny-sip/message/parse.ts';
 import { serialise } from '../../../src/tiny-sip/message/serialise.ts';
-import { aorOf, equalUri, parseUri, unescapeUri } from '../../../src/tiny-sip/message/uri.ts';
+import { parseUri, unescapeUri } from '../../../src/tiny-sip/message/uri.ts';
+import { aorOf, equalUri } from '../../../src/tiny-sip/message/uri-compare.ts';
 import { createFramer } from '../../../src/tiny-sip/transport/framer.ts';
 import { suite } from '../../support/harness.ts';
 import { mended, rfc4475, rfc5118 } from './expected.ts';
