@@ -5,8 +5,8 @@ SHELL := /bin/sh
 NODE ?= node
 # Programs that the tests drive and that npm does not bring, as Debian names them.
 PEERS := kamailio kamailio-presence-modules kamailio-xml-modules kamailio-sqlite-modules kamailio-outbound-modules \
-         mosquitto mosquitto-clients sip-tester baresip-core socat libxml2-utils iproute2
-PEER_PROGRAMS := kamailio mosquitto mosquitto_pub sipp baresip socat xmllint ip
+         mosquitto mosquitto-clients sip-tester baresip-core socat libxml2-utils iproute2 python3
+PEER_PROGRAMS := kamailio mosquitto mosquitto_pub sipp baresip socat xmllint ip python3
 
 .PHONY: help run test unit check bench coverage build peers clean
 

@@ -62,6 +62,15 @@ export { formatDate, parseDate } from './message/date.ts';
 export { defaultLimits, type Limits } from './message/limits.ts';
 export type * from './message/message.ts';
 export {
+  type BodyPart,
+  type Multipart,
+  type MultipartLimits,
+  multipartLimits,
+  multipartOf,
+  parseMultipart,
+} from './message/multipart.ts';
+export { formatMultipart, type MultipartInit, type PartInit } from './message/multipart-write.ts';
+export {
   formatNameAddr,
   type NameAddr,
   type NameAddrInit,
@@ -79,6 +88,7 @@ export {
 export { reasonOf } from './message/reasons.ts';
 export { type SerialiseOptions, serialise } from './message/serialise.ts';
 export { detach, fromWire, quote, toWire, unquote } from './message/text.ts';
+export { decodeTransfer, encodeTransfer, type TransferEncoding } from './message/transfer-encoding.ts';
 export {
   escapeHeader,
   escapeParam,
