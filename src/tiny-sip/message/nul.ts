@@ -21,8 +21,7 @@ export function bareNul(value: string): boolean {
 /** Whether the start line or any header line of a message does. Looks at values only when there is a NUL in the head. */
 export function holdsBareNul(lines: HeaderLines): boolean {
   const { head } = lines;
-  // What was made by setters holds none.
-  if (head === '') return false;
+  if (head === '') return lines.values.some((value) => value.includes('\0') && bareNul(value));
   const nul = head.indexOf('\0');
   // Where the text goes on into the body, that may hold any byte.
   if (nul < 0 || nul > head.indexOf('\r\n\r\n')) return false;

@@ -163,6 +163,14 @@ test('S42: a NUL outside of a quoted pair is refused, wherever it stands in the 
   for (const line of ['Subject: a\0b', 'X: \0', 'X: "a\0b"', 'X: a\\\0', 'X: "a\\\\\0"', 'X: a\r\n b\0c'])
     assert.is(check(request(`${line}\r\n`)), 400, JSON.stringify(line));
   assert.is(check(request('Subject: "a\\\0b"\r\n')), undefined, 'a quoted pair');
+  const seen = parseMessage(Buffer.from(request('X: \0\r\n')));
+  if (!seen.ok || seen.message.kind !== 'request') throw new Error('no request');
+  assert.equal(
+    [...seen.message.headerNames()].length,
+    6,
+    'found by fuzzing: a listener asked for the names before',
+  );
+  assert.is(checkRequest(seen.message)?.status, 400);
   assert.is(check(request('Content-Length: 1\r\n', '\0')), undefined, 'the body');
 });
 
