@@ -31,6 +31,8 @@ export interface FuzzResult extends FuzzState {
 
 /** Messages of a batch, which must fit into the socket's buffer. */
 const BATCH = 32;
+/** What is read of the stack: a response has more headers than its request, all of whose Vias it must carry. */
+const WIDE = { headers: 600, headBytes: 70_000 };
 /** Milliseconds between two tries of the OPTIONS that ends a batch, and how many. */
 const PROBE_WAIT = 300;
 const PROBES = 60;
@@ -47,7 +49,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   let probed: (() => void) | undefined;
 
   const count = (bytes: Buffer): void => {
-    const parsed = parseMessage(bytes);
+    const parsed = parseMessage(bytes, WIDE);
     if (!parsed.ok) {
       wrongs.push(
         `the stack sent what cannot be read (${parsed.code}): ${bytes.toString('latin1').slice(0, 2_000)}`,
@@ -138,11 +140,14 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
         }
         socket.end(stream.subarray(from));
       });
-      const framer = createFramer({
-        frame: (bytes) => count(bytes),
-        crlf: () => undefined,
-        lost: (why) => wrongs.push(`the stack answered what cannot be cut: ${why}`),
-      });
+      const framer = createFramer(
+        {
+          frame: (bytes) => count(bytes),
+          crlf: () => undefined,
+          lost: (why) => wrongs.push(`the stack answered what cannot be cut: ${why}`),
+        },
+        WIDE,
+      );
       socket.on('data', (chunk) => framer.push(chunk));
       socket.on('error', () => undefined);
       socket.on('close', () => resolve());
