@@ -31,8 +31,8 @@ export interface FuzzResult extends FuzzState {
 
 /** Messages of a batch, which must fit into the socket's buffer. */
 const BATCH = 32;
-/** What is read of the stack: a response has more headers than its request, all of whose Vias it must carry. */
-const WIDE = { headers: 600, headBytes: 70_000 };
+/** What is read of the stack: a response must carry all Vias, and a Contact of any length may become a Request-URI. */
+const WIDE = { headers: 600, headBytes: 70_000, uri: 65_536 };
 /** Milliseconds between two tries of the OPTIONS that ends a batch, and how many. */
 const PROBE_WAIT = 300;
 const PROBES = 60;
