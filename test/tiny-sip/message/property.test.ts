@@ -10,6 +10,7 @@ import { formatUri, parseUri } from '../../../src/tiny-sip/message/uri.ts';
 import { aorOf, equalUri } from '../../../src/tiny-sip/message/uri-compare.ts';
 import type { Via } from '../../../src/tiny-sip/message/via.ts';
 import { suite } from '../../support/harness.ts';
+import { assertLinear } from '../linear.ts';
 import { PUBLISH, request, TORTUOUS } from './messages.ts';
 
 const test = suite('property', { timeout: 30_000 });
@@ -332,7 +333,7 @@ test('the quick readers and the careful ones say the same', () => {
   );
 });
 
-test('S42: time is linear: the worst inputs of double length take about double', () => {
+test('S42: time is linear: the worst inputs of eight times the length take about eight times as long', () => {
   const worst: Record<string, (n: number) => string> = {
     folds: (n) => request(`X: a\r\n${' b\r\n'.repeat(n / 4)}`),
     blanks: (n) => request(`X: a${' '.repeat(n)}\r\n`),
@@ -355,24 +356,49 @@ test('S42: time is linear: the worst inputs of double length take about double',
     start: (n) => `${'A'.repeat(n)} sip:a SIP/2.0\r\n\r\n`,
   };
   const limits = { headBytes: 4_000_000 };
-  const cost = (bytes: Buffer): number => {
-    let best = Number.POSITIVE_INFINITY;
-    for (let run = 0; run < 3; run += 1) {
-      const start = performance.now();
-      const result = parseMessage(bytes, limits);
+  assertLinear(
+    worst,
+    (text) => {
+      const result = parseMessage(Buffer.from(text, 'latin1'), limits);
       const of = result.ok ? result.message : result.partial;
       if (of !== undefined) askAll(of);
-      best = Math.min(best, performance.now() - start);
-    }
-    return best;
+    },
+    20_000,
+  );
+});
+
+test('S42: memory is linear: what a message holds after every question is a bounded multiple of its bytes', () => {
+  const size = 60_000;
+  const families: Record<string, string> = {
+    headers: request('X: 1\r\n'.repeat(size / 6)),
+    vias: request(`Via: ${'SIP/2.0/UDP a,'.repeat(size / 14)}SIP/2.0/UDP b\r\n`),
+    contacts: request(`Contact: ${'<a:b>,'.repeat(size / 6)}<a:b>\r\n`),
+    params: request(`Contact: <sip:a@b>${';a'.repeat(size / 2)}\r\n`),
+    'uri params': request(`Contact: <sip:a@b${';a'.repeat(size / 2)}>\r\n`),
+    commas: request(`Supported: ${','.repeat(size)}\r\n`),
+    folds: request(`X: a\r\n${' b\r\n'.repeat(size / 4)}`),
   };
-  for (const [name, make] of Object.entries(worst)) {
-    const small = Buffer.from(make(20_000), 'latin1');
-    const large = Buffer.from(make(160_000), 'latin1');
-    cost(small);
-    // Eight times the length: linear gives 8, quadratic 64. The millisecond is for what small costs hide.
-    const [a, b] = [cost(small), cost(large)];
-    assert.ok(b < (a + 1) * 30, `${name}: ${a.toFixed(2)} ms, then ${b.toFixed(2)} ms`);
+  const { gc } = globalThis;
+  assert.type(gc, 'function');
+  for (const [name, text] of Object.entries(families)) {
+    const held: unknown[] = [];
+    const bytes = Buffer.from(text, 'latin1');
+    const ask = (): void => {
+      const result = parseMessage(bytes, { headers: 20_000 });
+      if (!result.ok) throw new Error(`${name}: ${result.code}`);
+      askAll(result.message);
+      held.push(result.message);
+    };
+    ask();
+    gc?.();
+    const before = process.memoryUsage().heapUsed;
+    for (let copy = 0; copy < 8; copy += 1) ask();
+    gc?.();
+    const each = (process.memoryUsage().heapUsed - before) / 8;
+    assert.ok(
+      held.length === 9 && each < bytes.length * 40,
+      `${name}: ${(each / bytes.length).toFixed(1)} times`,
+    );
   }
 });
 

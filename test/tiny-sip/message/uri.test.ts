@@ -10,6 +10,7 @@ import {
 import { aorOf, equalUri } from '../../../src/tiny-sip/message/uri-compare.ts';
 import { isIpv4, isIpv6 } from '../../../src/tiny-sip/message/uri-grammar.ts';
 import { suite } from '../../support/harness.ts';
+import { assertLinear } from '../linear.ts';
 
 const test = suite('uri');
 
@@ -370,10 +371,9 @@ test('S42: time is linear in the length of a URI, right or wrong', () => {
     at: (n) => `sip:${'a'.repeat(n)}`,
     'address in a header': (n) => `sip:a@b?to=${'%22'.repeat(n / 3)}`,
   };
-  const cost = (text: string): number => {
-    let best = Number.POSITIVE_INFINITY;
-    for (let run = 0; run < 3; run += 1) {
-      const start = process.cpuUsage();
+  assertLinear(
+    worst,
+    (text) => {
       try {
         equalUri(text, `${parseUri(text).scheme}:+1;other`);
         equalUri(text, `${text}1`);
@@ -382,15 +382,7 @@ test('S42: time is linear in the length of a URI, right or wrong', () => {
       } catch (error) {
         if (!(error instanceof Error) || error.name !== 'SipSyntaxError') throw error;
       }
-      const { user, system } = process.cpuUsage(start);
-      best = Math.min(best, (user + system) / 1_000);
-    }
-    return best;
-  };
-  for (const [name, make] of Object.entries(worst)) {
-    cost(make(8_000));
-    // Eight times the length: linear gives 8, quadratic 64. The milliseconds are for what small costs hide.
-    const [a, b] = [cost(make(8_000)), cost(make(64_000))];
-    assert.ok(b < (a + 2) * 30, `${name}: ${a.toFixed(2)} ms, then ${b.toFixed(2)} ms`);
-  }
+    },
+    8_000,
+  );
 });
