@@ -1,5 +1,17 @@
 import { SipSyntaxError } from '../errors.ts';
-import { type CharClass, HEADER, HEX, HOST, IPV6, PARAM, passClass, SCHEME, URI, USER } from './chars.ts';
+import {
+  type CharClass,
+  HEADER,
+  HEX,
+  HOST,
+  IPV6,
+  PARAM,
+  PASSWORD,
+  passClass,
+  SCHEME,
+  URI,
+  USER,
+} from './chars.ts';
 
 /** The schemes whose rest is `[user[:password]@]host[:port][;params][?headers]`. */
 export const HIERARCHIC: ReadonlySet<string> = new Set(['sip', 'sips', 'pres', 'im']);
@@ -102,7 +114,7 @@ export function cut(text: string, rest: number, end: number, what: string): Cuts
   let i = passEscaped(text, rest, end, USER, what);
   if (i < end) {
     const colon = i;
-    if (text.charCodeAt(i) === 58) i = passEscaped(text, i + 1, end, USER, what);
+    if (text.charCodeAt(i) === 58) i = passEscaped(text, i + 1, end, PASSWORD, what);
     if (i < end && text.charCodeAt(i) === 64) {
       if (colon === rest) throw new SipSyntaxError(what, 'a URI with an empty user');
       cuts.userEnd = colon;
