@@ -11,12 +11,14 @@ export interface TelParts {
 const SEPARATORS = /[-.()]/g;
 /** `"+" *phonedigit DIGIT *phonedigit`, told apart from separators alone by the digit. */
 const GLOBAL = /^\+[-.()]*\d[-.()\d]*$/;
-/** `*phonedigit-hex (HEXDIG / "*" / "#") *phonedigit-hex`. */
-const LOCAL = /^[-.()]*[0-9A-Fa-f*#][-.()0-9A-Fa-f*#]*$/;
+/** `*phonedigit-hex (HEXDIG / "*" / "#") *phonedigit-hex`; `#` comes escaped as well, since other URIs end there. */
+const LOCAL = /^[-.()]*(?:[0-9A-Fa-f*#]|%23)(?:[-.()0-9A-Fa-f*#]|%23)*$/;
 /** domainname: labels of letters, digits and hyphens, the last one beginning with a letter. */
 const DOMAIN = /^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.?$/;
 const EXTENSION = /^[-.()]*\d[-.()\d]*$/;
 const NAME = /^[A-Za-z0-9-]+$/;
+/** pvalue; that of isub may have any character of a URI. */
+const VALUE = /^[A-Za-z0-9\-_.!~*'()[\]/:&+$%]*$/;
 
 /** Checks what follows `tel:` in `text`: the number, which ends at `stop`, and the parameters, each after a `;`. */
 export function checkTel(text: string, from: number, stop: number): void {
@@ -31,6 +33,8 @@ export function checkTel(text: string, from: number, stop: number): void {
     const value = equals < 0 ? undefined : pair.slice(equals + 1);
     if (!NAME.test(name) || value === '')
       throw new SipSyntaxError('uri', 'a tel URI with a malformed parameter');
+    if (value?.includes('#') || (name !== 'isub' && !VALUE.test(value ?? '')))
+      throw new SipSyntaxError('uri', `a tel URI whose ${name} has a character that it cannot have`);
     if (seen.has(name)) throw new SipSyntaxError('uri', `a tel URI with two parameters ${name}`);
     seen.add(name);
     if (name === 'phone-context' && !(GLOBAL.test(value ?? '') || DOMAIN.test(value ?? '')))
@@ -74,7 +78,7 @@ function paramKey(name: string, value: string): string {
 }
 
 function digits(number: string): string {
-  return number.replace(SEPARATORS, '').toLowerCase();
+  return number.replaceAll('%23', '#').replace(SEPARATORS, '').toLowerCase();
 }
 
 /** `%HH` of unreserved characters undone, others in upper case. */

@@ -75,10 +75,23 @@ function isHierarchic(text: string, from: number, end: number): boolean {
   return HIERARCHIC.has(text.slice(from, end).toLowerCase());
 }
 
+/** Checks the characters of a URI that is not taken apart; `from` is the place after its scheme's colon. */
 export function passChars(text: string, from: number, end: number, what: string): void {
   if (from >= end) throw new SipSyntaxError(what, 'a URI is empty');
-  if (passEscaped(text, from, end, URI, what) !== end)
-    throw new SipSyntaxError(what, 'a character that no URI has');
+  let i = passEscaped(text, from, end, URI, what);
+  // RFC 3966 §3 has `#` in local numbers, where a fragment has no place.
+  while (i < end && text.charCodeAt(i) === 35 && isTel(text, from))
+    i = passEscaped(text, i + 1, end, URI, what);
+  if (i !== end) throw new SipSyntaxError(what, 'a character that no URI has');
+}
+
+/** Whether the scheme whose colon is before `rest` is tel. */
+function isTel(text: string, rest: number): boolean {
+  return (
+    rest >= 4 &&
+    text.slice(rest - 4, rest).toLowerCase() === 'tel:' &&
+    SCHEME[text.charCodeAt(rest - 5)] !== 1
+  );
 }
 
 /** Passes over characters of a class, seeing to it that `%` is followed by two hexadecimal digits. */

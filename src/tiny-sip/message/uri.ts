@@ -48,8 +48,7 @@ export function parseUri(text: string): SipUri {
     return take(text, scheme, cuts);
   }
   if (scheme === 'tel') {
-    // `#` belongs to numbers only.
-    passChars(text.replaceAll('#', '*'), rest, end, 'uri');
+    passChars(text, rest, end, 'uri');
     const semi = text.indexOf(';', rest);
     const stop = semi < 0 ? end : semi;
     checkTel(text, rest, stop);

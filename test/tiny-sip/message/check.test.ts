@@ -179,6 +179,8 @@ test('RFC 4475 §3.1.2.11: a Request-URI has no headers', () => {
   assert.is(at('sip:user@example.com?Route=%3Csip:example.com%3E'), 400);
   assert.is(at('SIPS:user@example.com?a=b'), 400);
   assert.is(at('http://example.com/?a=b'), undefined, 'other schemes have a query');
+  assert.is(at('http://example.com/#a'), 400);
+  assert.is(at('tel:*31#;phone-context=+49'), undefined, 'RFC 3966 §3');
 });
 
 test('RFC 4475 §3.1.2.18: CSeq of another method: 400, and 501 for a method that nobody has heard of', () => {

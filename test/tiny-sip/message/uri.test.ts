@@ -221,6 +221,7 @@ test('RFC 3966: tel URIs that are right', () => {
     'tel:7042;phone-context=example.com',
     'tel:863-1234;phone-context=+1-914-555',
     'tel:*31#;phone-context=+49',
+    'tel:*31%23;phone-context=+49',
     'tel:AbF0;phone-context=a',
     'tel:+1;ext=12-34;phone-context=+1',
     'tel:+1;isub=a%2fb,c=d@e',
@@ -255,6 +256,11 @@ test('RFC 3966: tel URIs that are none', () => {
     'tel:7;phone-context=+x',
     'tel:7;phone-context=a;phone-context=b',
     'tel:+1;ext=x',
+    'tel:+1#',
+    'tel:1;x=#',
+    'xtel:1#',
+    'sip:a@b#c',
+    'urn:a#b',
     'tel:+1;ext=1;isub=2',
     'tel:+1\r\n',
   ])
@@ -274,6 +280,7 @@ test('RFC 3966 §4: which tel URIs are the same', () => {
     ['tel:+1;a=1;b=2', 'tel:+1;b=2;a=1'],
     ['tel:+1;ext=1-2', 'tel:+1;ext=12'],
     ['tel:+1;x=%61b', 'tel:+1;x=AB'],
+    ['tel:#31;phone-context=a', 'tel:%2331;phone-context=a'],
   ])
     assert.ok(equalUri(a, b), `${a} ${b}`);
   for (const [a = '', b = ''] of [
