@@ -5,10 +5,11 @@ SHELL := /bin/sh
 NODE ?= node
 # Programs that the tests drive and that npm does not bring, as Debian names them.
 PEERS := kamailio kamailio-presence-modules kamailio-xml-modules kamailio-sqlite-modules kamailio-outbound-modules \
-         kamailio-tls-modules openssl mosquitto mosquitto-clients sip-tester baresip-core socat libxml2-utils iproute2
-PEER_PROGRAMS := kamailio openssl mosquitto mosquitto_pub sipp baresip socat xmllint ip
+         kamailio-tls-modules openssl mosquitto mosquitto-clients sip-tester baresip-core socat libxml2-utils iproute2 \
+         python3
+PEER_PROGRAMS := kamailio openssl mosquitto mosquitto_pub sipp baresip socat xmllint ip python3
 
-.PHONY: help run test unit check bench coverage build peers clean
+.PHONY: help run test unit check bench fuzz coverage build peers clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -53,6 +54,9 @@ coverage: node_modules/.installed peers build ## all tests, then a coverage repo
 
 bench: build ## measure speed and memory, as ratios within one run
 	@$(NODE) --import tsx test/bench/run.ts
+
+fuzz: node_modules/.installed ## a million mutated messages through a running stack (FUZZ_MESSAGES, FUZZ_SECONDS, FUZZ_SEED)
+	@$(NODE) --import tsx --expose-gc test/fuzz/run.ts
 
 clean: ## remove what was built
 	rm -rf dist coverage peers.log

@@ -80,6 +80,15 @@ export { defaultLimits, type Limits } from './message/limits.ts';
 export type * from './message/message.ts';
 export * from './message/message-media.ts';
 export {
+  type BodyPart,
+  type Multipart,
+  type MultipartLimits,
+  multipartLimits,
+  multipartOf,
+  parseMultipart,
+} from './message/multipart.ts';
+export { formatMultipart, type MultipartInit, type PartInit } from './message/multipart-write.ts';
+export {
   formatNameAddr,
   type NameAddr,
   type NameAddrInit,
@@ -98,7 +107,18 @@ export { reasonOf } from './message/reasons.ts';
 export * from './message/sdp.ts';
 export { type SerialiseOptions, serialise } from './message/serialise.ts';
 export { detach, fromWire, quote, toWire, unquote } from './message/text.ts';
-export * from './message/uri.ts';
+export { decodeTransfer, encodeTransfer, type TransferEncoding } from './message/transfer-encoding.ts';
+export {
+  escapeHeader,
+  escapeParam,
+  escapeUser,
+  formatUri,
+  parseUri,
+  type SipUri,
+  type UriInit,
+  unescapeUri,
+} from './message/uri.ts';
+export { aorOf, equalUri } from './message/uri-compare.ts';
 export { parseContentType, parseExpires } from './message/values.ts';
 export { formatVia, parseVia, type Via, type ViaInit } from './message/via.ts';
 export * from './resolve/dns.ts';

@@ -3,7 +3,7 @@ import type { Clock, Random } from '../deps.ts';
 import { type Challenge, formatChallenge, parseChallenge } from '../message/challenge.ts';
 import type { SipRequest } from '../message/message.ts';
 import { fromWire, toWire } from '../message/text.ts';
-import { aorOf } from '../message/uri.ts';
+import { aorOf } from '../message/uri-compare.ts';
 import {
   type Algorithm,
   type AlgorithmName,

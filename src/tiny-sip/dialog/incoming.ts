@@ -106,7 +106,7 @@ export function createReplier(deps: ReplierDeps): Replier {
 
   /** RFC 3261 §8.2.7: the same tag for every copy of the request, without remembering any. */
   const statelessTag = (request: SipRequest): string =>
-    createHmac('sha256', deps.salt).update(serverKey(request)).digest('hex').slice(0, 16);
+    createHmac('sha256', deps.salt).update(identity(request)).digest('hex').slice(0, 16);
 
   const stateless: Replier['stateless'] = (request, flow, status, reason, headers = {}) => {
     totals.refused += 1;
@@ -190,6 +190,15 @@ export function createReplier(deps: ReplierDeps): Replier {
   });
 
   return { open, mute, stateless, totals };
+}
+
+/** What is the same in every copy of a request: its transaction, or the lines themselves where those are malformed. */
+function identity(request: SipRequest): string {
+  try {
+    return serverKey(request);
+  } catch {
+    return ['Via', 'From', 'Call-ID', 'CSeq'].flatMap((name) => request.lines(name)).join('\n');
+  }
 }
 
 /** A response as handlers describe it. A value that may not go on the wire throws a SipSyntaxError. */

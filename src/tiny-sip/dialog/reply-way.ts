@@ -22,7 +22,7 @@ export type ReplyWay = (bytes: Buffer) => Promise<void>;
  * and the port in Via, then what the DNS says of the `sent-by`.
  */
 export function createReplyWay(deps: ReplyWayDeps, request: SipRequest, flow: Flow): ReplyWay {
-  const via = request.topVia;
+  const via = readable(request) ? request.topVia : undefined;
   const { protocol } = flow;
   if (via === undefined || protocol === 'memory') return (bytes) => flow.send(bytes);
   const first = protocol === 'udp' ? datagramWay(deps, via, flow) : flow;
@@ -66,6 +66,16 @@ export function createReplyWay(deps: ReplyWayDeps, request: SipRequest, flow: Fl
     }
     throw failure;
   };
+}
+
+/** Whether the top Via can be read. Where it cannot, the answer goes back to where the request came from. */
+function readable(request: SipRequest): boolean {
+  try {
+    void request.topVia;
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Further places that one response is tried at. */

@@ -52,6 +52,8 @@ export function createUas(deps: UasDeps): Uas {
 
   const handlerOf = (method: string): Handler | undefined => handlers.get(method)?.at(-1);
 
+  const knows = (method: string): boolean => knownMethods.has(method) || handlerOf(method) !== undefined;
+
   const methods = (): readonly string[] => {
     const own = new Set([...handlers.keys()].filter((one) => one !== '*' && handlerOf(one) !== undefined));
     // RFC 3261 §13.2.1: whoever takes calls takes what belongs to them.
@@ -138,7 +140,7 @@ export function createUas(deps: UasDeps): Uas {
   return {
     request(request, flow) {
       totals.requests += 1;
-      const refusal = checkRequest(request);
+      const refusal = checkRequest(request, knows);
       if (refusal !== undefined) {
         refuse(request, flow, refusal);
         return;

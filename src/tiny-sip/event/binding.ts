@@ -1,7 +1,8 @@
 import type { SipRequest } from '../message/message.ts';
 import { formatNameAddr, type NameAddr } from '../message/name-addr.ts';
 import { detach } from '../message/text.ts';
-import { equalUri, parseUri, type SipUri } from '../message/uri.ts';
+import { parseUri, type SipUri } from '../message/uri.ts';
+import { equalUri } from '../message/uri-compare.ts';
 import type { Flow } from '../transport/transport.ts';
 import type { Binding } from './location.ts';
 

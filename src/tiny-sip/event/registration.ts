@@ -5,7 +5,8 @@ import { createRequest } from '../message/create.ts';
 import type { HeaderInit, SipRequest, SipResponse } from '../message/message.ts';
 import type { NameAddr } from '../message/name-addr.ts';
 import { detach } from '../message/text.ts';
-import { equalUri, parseUri } from '../message/uri.ts';
+import { parseUri } from '../message/uri.ts';
+import { equalUri } from '../message/uri-compare.ts';
 import type { Flow } from '../transport/transport.ts';
 import { hopeless, network, patient, refreshIn, resetDelay, takeDelay, takeJittered } from './delay.ts';
 import type {

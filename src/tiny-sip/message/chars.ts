@@ -31,6 +31,8 @@ export const URI: CharClass = classOf(`${UNRESERVED};/?:@&=+$,%[]`);
 export const USER: CharClass = classOf(`${USER_CHARS}%`);
 /** user without `%`. */
 export const PLAIN_USER: CharClass = classOf(USER_CHARS);
+/** password: fewer than user has, so that no `;` or `?` is in doubt; `%` counts, its digits are checked apart. */
+export const PASSWORD: CharClass = classOf(`${UNRESERVED}&=+$,%`);
 /** host name: letters, digits, `-`, `.`; `_` besides, since machines carry it. */
 export const HOST: CharClass = classOf(`${ALNUM}-._`);
 /** word: Call-ID. */

@@ -72,12 +72,14 @@ export function readHead(text: string, bytes: Uint8Array, limits: Limits): Head 
   let fault: FailureCode | undefined;
   for (;;) {
     line = text.indexOf('\n', at);
-    if (line < 0)
+    if (line < 0) {
+      if (count > limits.headers) return failed('TOO_MANY_HEADERS');
       return cutShort(
         text,
         most,
         startLine(text, start - 2, new HeaderLines(text, bytes, start, firsts, again), limits),
       );
+    }
     if (bytes[line - 1] !== 13) return failed('LINE_END');
     if (line === at + 1) break;
     count += 1;

@@ -1,5 +1,17 @@
 import { SipSyntaxError } from '../errors.ts';
-import { type CharClass, HEADER, HEX, HOST, IPV6, PARAM, passClass, SCHEME, URI, USER } from './chars.ts';
+import {
+  type CharClass,
+  HEADER,
+  HEX,
+  HOST,
+  IPV6,
+  PARAM,
+  PASSWORD,
+  passClass,
+  SCHEME,
+  URI,
+  USER,
+} from './chars.ts';
 
 /** The schemes whose rest is `[user[:password]@]host[:port][;params][?headers]`. */
 export const HIERARCHIC: ReadonlySet<string> = new Set(['sip', 'sips', 'pres', 'im']);
@@ -30,6 +42,18 @@ export function checkUri(text: string, from: number, end: number, what: string):
   else passChars(text, rest, end, what);
 }
 
+/**
+ * Checks a Request-URI: as `checkUri`, and a SIP or SIPS URI has no headers there (RFC 3261 §19.1.1, table 1;
+ * RFC 4475 §3.1.2.11).
+ */
+export function checkRequestUri(text: string): void {
+  const end = text.length;
+  const rest = passScheme(text, 0, end, 'Request-URI');
+  if (!isHierarchic(text, 0, rest - 1)) passChars(text, rest, end, 'Request-URI');
+  else if (cut(text, rest, end, 'Request-URI').headersAt < end && (text.charCodeAt(0) | 32) === 115)
+    throw new SipSyntaxError('Request-URI', 'it has headers');
+}
+
 /** Passes over `scheme ":"`; answers the place after the colon. */
 export function passScheme(text: string, from: number, end: number, what: string): number {
   const first = text.charCodeAt(from) | 32;
@@ -51,10 +75,23 @@ function isHierarchic(text: string, from: number, end: number): boolean {
   return HIERARCHIC.has(text.slice(from, end).toLowerCase());
 }
 
+/** Checks the characters of a URI that is not taken apart; `from` is the place after its scheme's colon. */
 export function passChars(text: string, from: number, end: number, what: string): void {
   if (from >= end) throw new SipSyntaxError(what, 'a URI is empty');
-  if (passEscaped(text, from, end, URI, what) !== end)
-    throw new SipSyntaxError(what, 'a character that no URI has');
+  let i = passEscaped(text, from, end, URI, what);
+  // RFC 3966 §3 has `#` in local numbers, where a fragment has no place.
+  while (i < end && text.charCodeAt(i) === 35 && isTel(text, from))
+    i = passEscaped(text, i + 1, end, URI, what);
+  if (i !== end) throw new SipSyntaxError(what, 'a character that no URI has');
+}
+
+/** Whether the scheme whose colon is before `rest` is tel. */
+function isTel(text: string, rest: number): boolean {
+  return (
+    rest >= 4 &&
+    text.slice(rest - 4, rest).toLowerCase() === 'tel:' &&
+    SCHEME[text.charCodeAt(rest - 5)] !== 1
+  );
 }
 
 /** Passes over characters of a class, seeing to it that `%` is followed by two hexadecimal digits. */
@@ -90,7 +127,7 @@ export function cut(text: string, rest: number, end: number, what: string): Cuts
   let i = passEscaped(text, rest, end, USER, what);
   if (i < end) {
     const colon = i;
-    if (text.charCodeAt(i) === 58) i = passEscaped(text, i + 1, end, USER, what);
+    if (text.charCodeAt(i) === 58) i = passEscaped(text, i + 1, end, PASSWORD, what);
     if (i < end && text.charCodeAt(i) === 64) {
       if (colon === rest) throw new SipSyntaxError(what, 'a URI with an empty user');
       cuts.userEnd = colon;
@@ -167,7 +204,10 @@ function passHeaders(text: string, from: number, end: number, what: string): num
   }
 }
 
-/** IPv6address: at most eight groups of one to four digits, one `::` at most, perhaps an IPv4 address at the end. */
+/**
+ * IPv6address: at most eight groups of one to four digits, one `::` at most, perhaps an IPv4 address at the end.
+ * Before that, `:::` is borne for `::`, which the grammar of RFC 3261 allows by mistake (RFC 5118 §4.10).
+ */
 export function isIpv6(text: string, from: number, end: number): boolean {
   let groups = 0;
   let gap = false;
@@ -197,6 +237,7 @@ export function isIpv6(text: string, from: number, end: number): boolean {
       if (gap) return false;
       gap = true;
       i += 1;
+      if (text.charCodeAt(i) === 58 && isIpv4(text, i + 1, end)) i += 1;
     } else if (i === end) return false;
   }
   return gap ? groups < 8 : groups === 8;

@@ -1,4 +1,6 @@
-import { type CharClass, USER } from './chars.ts';
+import { SipSyntaxError } from '../errors.ts';
+import { type CharClass, HEADER, PARAM, USER } from './chars.ts';
+import { checkContext, checkTel } from './tel.ts';
 import { type Cuts, checkUri, cut, HIERARCHIC, passChars, passScheme } from './uri-grammar.ts';
 
 /** A URI taken apart. Escapes are kept as they are everywhere. */
@@ -13,7 +15,7 @@ export interface SipUri {
   readonly port?: number;
   /** Names in lower case, values with escapes kept, '' for a bare name. */
   readonly params: ReadonlyMap<string, string>;
-  /** Names in lower case, values with escapes kept. */
+  /** Names in lower case, values with escapes kept; those of one name joined by `%2C`, an escaped comma. */
   readonly headers: ReadonlyMap<string, string>;
   /** What follows the scheme of a URI of another kind. */
   readonly opaque?: string;
@@ -32,16 +34,24 @@ export interface UriInit {
   readonly opaque?: string | undefined;
 }
 
-/** Throws SipSyntaxError. A scheme that is not known gives `opaque`. */
+/**
+ * Takes a URI apart: sip and sips by RFC 3261 §19.1, tel by RFC 3966 (a local number may lack its phone-context), pres
+ * and im by RFC 3859 and 3860. A scheme that is not known gives `opaque`. Throws SipSyntaxError.
+ */
 export function parseUri(text: string): SipUri {
   const end = text.length;
   const rest = passScheme(text, 0, end, 'uri');
   const scheme = text.slice(0, rest - 1).toLowerCase();
-  if (HIERARCHIC.has(scheme)) return take(text, scheme, cut(text, rest, end, 'uri'));
-  passChars(text, rest, end, 'uri');
+  if (HIERARCHIC.has(scheme)) {
+    const cuts = cut(text, rest, end, 'uri');
+    if (scheme === 'pres' || scheme === 'im') checkMailbox(cuts);
+    return take(text, scheme, cuts);
+  }
   if (scheme === 'tel') {
+    passChars(text, rest, end, 'uri');
     const semi = text.indexOf(';', rest);
     const stop = semi < 0 ? end : semi;
+    checkTel(text, rest, stop);
     return {
       scheme,
       user: text.slice(rest, stop),
@@ -50,6 +60,7 @@ export function parseUri(text: string): SipUri {
       headers: NONE,
     };
   }
+  passChars(text, rest, end, 'uri');
   return { scheme, host: '', params: NONE, headers: NONE, opaque: text.slice(rest) };
 }
 
@@ -72,13 +83,32 @@ export function formatUri(uri: UriInit): string {
     text += `${separator}${name}=${value}`;
     separator = '&';
   }
-  checkUri(text, 0, text.length, 'uri');
+  if (scheme === 'tel') checkContext(parseUri(text));
+  else if (scheme === 'pres' || scheme === 'im') parseUri(text);
+  else checkUri(text, 0, text.length, 'uri');
   return text;
+}
+
+/** `to = mailbox` (RFC 3859 §A.3, RFC 3860 §A.3): a user and a domain, and none of what is SIP's. */
+function checkMailbox({ userEnd, passwordEnd, port, paramsAt, paramsEnd }: Cuts): void {
+  if (userEnd < 0) throw new SipSyntaxError('uri', 'a mailbox without a user');
+  if (passwordEnd >= 0 || port >= 0 || paramsAt < paramsEnd)
+    throw new SipSyntaxError('uri', 'a mailbox with a password, a port or parameters');
 }
 
 /** Escapes what may not stand in the user part of a URI. */
 export function escapeUser(user: string): string {
   return escapeWith(user, USER);
+}
+
+/** Escapes what may not stand in the name or the value of a URI parameter. */
+export function escapeParam(text: string): string {
+  return escapeWith(text, PARAM);
+}
+
+/** Escapes what may not stand in the name or the value of a header of a URI. */
+export function escapeHeader(text: string): string {
+  return escapeWith(text, HEADER);
 }
 
 /** Text with its `%HH` undone, as wire text. */
@@ -103,10 +133,11 @@ function take(text: string, scheme: string, cuts: Cuts): SipUri {
     scheme,
     ...(userEnd < 0 ? {} : { user: text.slice(rest, userEnd) }),
     ...(passwordEnd < 0 ? {} : { password: text.slice(userEnd + 1, passwordEnd) }),
-    host: text.slice(hostAt, hostEnd).toLowerCase(),
+    // RFC 5118 §4.10: where `:::` was borne, it is not passed on.
+    host: text.slice(hostAt, hostEnd).toLowerCase().replace(':::', '::'),
     ...(port < 0 ? {} : { port }),
     params: pairs(text, paramsAt, paramsEnd, ';'),
-    headers: pairs(text, headersAt, text.length, '&'),
+    headers: headersAt < text.length ? pairs(text, headersAt, text.length, '&') : NONE,
   };
 }
 
@@ -118,106 +149,21 @@ function pairs(text: string, from: number, end: number, separator: string): Read
   for (const pair of text.slice(from, end).split(separator)) {
     const equals = pair.indexOf('=');
     const name = (equals < 0 ? pair : pair.slice(0, equals)).toLowerCase();
-    if (name !== '' && !found.has(name)) found.set(name, equals < 0 ? '' : pair.slice(equals + 1));
+    if (name === '') continue;
+    const value = equals < 0 ? '' : pair.slice(equals + 1);
+    const before = found.get(name);
+    if (before === undefined) found.set(name, value);
+    // Several headers of one name are one list (RFC 3261 §7.3.1); a parameter may come once only, and the first counts.
+    else if (separator === '&') found.set(name, `${before}%2C${value}`);
   }
   return found;
-}
-
-/** Parameters that never match when only one side has them (RFC 3261 §19.1.4). */
-const WEIGHTY: readonly string[] = ['transport', 'user', 'ttl', 'method', 'maddr'];
-
-/** RFC 3261 §19.1.4. URIs that cannot be parsed, and those of other schemes, are equal when their text is. */
-export function equalUri(a: SipUri | string, b: SipUri | string): boolean {
-  const left = read(a);
-  const right = read(b);
-  if (left === undefined || right === undefined) return a === b;
-  if (left.scheme !== right.scheme) return false;
-  if (left.opaque !== undefined || right.opaque !== undefined) return left.opaque === right.opaque;
-  if (left.scheme === 'tel') return telKey(left) === telKey(right) && sameParams(left, right);
-  return (
-    // Case matters in the user part only; an absent part matches nothing but an absent part.
-    sameText(left.user, right.user) &&
-    sameText(left.password, right.password) &&
-    normalHost(left.host) === normalHost(right.host) &&
-    left.port === right.port &&
-    sameParams(left, right) &&
-    sameHeaders(left, right)
-  );
-}
-
-/**
- * One key for all ways of writing an AOR (RFC 3261 §10.3 step 5): scheme, user with needless escapes undone, host in
- * lower case, port if given; no parameters, no headers, no password. sips and sip differ.
- */
-export function aorOf(uri: SipUri | string): string {
-  const parsed = typeof uri === 'string' ? parseUri(uri) : uri;
-  if (parsed.opaque !== undefined) return `${parsed.scheme}:${parsed.opaque}`;
-  if (parsed.scheme === 'tel') return `tel:${telKey(parsed)}`;
-  const user = parsed.user === undefined ? '' : `${normal(parsed.user)}@`;
-  const host = normalHost(parsed.host);
-  const shown = host.includes(':') ? `[${host}]` : host;
-  return `${parsed.scheme}:${user}${shown}${parsed.port === undefined ? '' : `:${parsed.port}`}`;
-}
-
-function read(uri: SipUri | string): SipUri | undefined {
-  if (typeof uri !== 'string') return uri;
-  try {
-    return parseUri(uri);
-  } catch {
-    return undefined;
-  }
-}
-
-function sameParams(a: SipUri, b: SipUri): boolean {
-  const left = decoded(a.params);
-  const right = decoded(b.params);
-  for (const name of WEIGHTY) {
-    if (left.has(name) !== right.has(name)) return false;
-  }
-  for (const [name, value] of left) {
-    const other = right.get(name);
-    if (other !== undefined && other !== value) return false;
-  }
-  return true;
-}
-
-function sameHeaders(a: SipUri, b: SipUri): boolean {
-  const left = decoded(a.headers);
-  const right = decoded(b.headers);
-  if (left.size !== right.size) return false;
-  for (const [name, value] of left) {
-    if (right.get(name) !== value) return false;
-  }
-  return true;
-}
-
-/** Names and values with escapes normalised, in lower case. */
-function decoded(map: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
-  if (map.size === 0) return map;
-  return new Map([...map].map(([name, value]) => [normal(name).toLowerCase(), normal(value).toLowerCase()]));
-}
-
-function sameText(a: string | undefined, b: string | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return a === b || normal(a) === normal(b);
-}
-
-/** A trailing dot says that the name is whole; it is the same name. */
-function normalHost(host: string): string {
-  const lower = host.toLowerCase();
-  return lower.endsWith('.') ? lower.slice(0, -1) : lower;
-}
-
-/** RFC 3966 §4: visual separators do not count, nor does the case of hexadecimal digits. */
-function telKey(uri: SipUri): string {
-  return (uri.user ?? '').replace(/[-.()]/g, '').toLowerCase();
 }
 
 /**
  * `%HH` of characters outside the reserved set undone, other escapes in upper case: `%61lice` is `alice`, while `%3b`
  * stays an escape, since a bare `;` means something else (RFC 3261 §19.1.4, RFC 2396 §2.2).
  */
-function normal(text: string): string {
+export function normal(text: string): string {
   if (!text.includes('%')) return text;
   return text.replace(/%([0-9A-Fa-f]{2})/g, (whole, hex: string) => {
     const char = String.fromCharCode(Number.parseInt(hex, 16));

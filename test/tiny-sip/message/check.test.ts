@@ -158,3 +158,41 @@ test('responses are checked for what a client relies on', () => {
   assert.match(check(good.replace('CSeq: 1', 'CSeq: 9292394834772304023312')) ?? '', 'CSeq');
   assert.match(check(good.replace(/Via[^\n]*\n/, '')) ?? '', 'Via');
 });
+
+test('S42: a NUL outside of a quoted pair is refused, wherever it stands in the head', () => {
+  for (const line of ['Subject: a\0b', 'X: \0', 'X: "a\0b"', 'X: a\\\0', 'X: "a\\\\\0"', 'X: a\r\n b\0c'])
+    assert.is(check(request(`${line}\r\n`)), 400, JSON.stringify(line));
+  assert.is(check(request('Subject: "a\\\0b"\r\n')), undefined, 'a quoted pair');
+  const seen = parseMessage(Buffer.from(request('X: \0\r\n')));
+  if (!seen.ok || seen.message.kind !== 'request') throw new Error('no request');
+  assert.equal(
+    [...seen.message.headerNames()].length,
+    6,
+    'found by fuzzing: a listener asked for the names before',
+  );
+  assert.is(checkRequest(seen.message)?.status, 400);
+  assert.is(check(request('Content-Length: 1\r\n', '\0')), undefined, 'the body');
+});
+
+test('RFC 4475 §3.1.2.11: a Request-URI has no headers', () => {
+  const at = (uri: string) => check(request('').replace('OPTIONS sip:bob@example.com', `OPTIONS ${uri}`));
+  assert.is(at('sip:user@example.com?Route=%3Csip:example.com%3E'), 400);
+  assert.is(at('SIPS:user@example.com?a=b'), 400);
+  assert.is(at('http://example.com/?a=b'), undefined, 'other schemes have a query');
+  assert.is(at('http://example.com/#a'), 400);
+  assert.is(at('tel:*31#;phone-context=+49'), undefined, 'RFC 3966 §3');
+});
+
+test('RFC 4475 §3.1.2.18: CSeq of another method: 400, and 501 for a method that nobody has heard of', () => {
+  const result = parseMessage(Buffer.from(withLine('CSeq', 'CSeq: 8 INVITE')));
+  if (!result.ok || result.message.kind !== 'request') throw new Error('no request');
+  assert.is(checkRequest(result.message)?.status, 400);
+  assert.is(checkRequest(result.message, () => true)?.status, 400);
+  assert.is(checkRequest(result.message, () => false)?.status, 501);
+});
+
+test('RFC 3261 §8.2.2: a Via below the top one is not needed, and is let pass as it is', () => {
+  const below = 'Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nVia: ;;nonsense';
+  assert.is(check(withLine('Via', below)), undefined);
+  assert.is(check(withLine('Via', 'Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1, ;;nonsense')), undefined);
+});
