@@ -142,10 +142,8 @@ export function isWords(id: number): boolean {
   return SHAPES[id] === 'words';
 }
 
-/** Hot names by number, as bytes, with their colon. */
-export const HOT_BYTES: readonly Uint8Array[] = LONG.slice(0, HOT).map((name) =>
-  Uint8Array.from(Buffer.from(`${name}:`)),
-);
+/** Hot names by number, with their colon. */
+export const HOT_NAMES: readonly string[] = LONG.slice(0, HOT).map((name) => `${name}:`);
 
 /** One-letter names by their letter: index 0 is `a`. */
 const LETTERS: Uint8Array = (() => {

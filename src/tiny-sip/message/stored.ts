@@ -329,7 +329,7 @@ export class Message {
 
   get expires(): number | undefined {
     const at = this.headerLines.place(EXPIRES);
-    const quick = at > 0 ? quickNumber(this.headerLines.bytes, at) : -1;
+    const quick = at > 0 ? quickNumber(this.headerLines.bytes, this.headerLines.head, at) : -1;
     return quick < 0 ? this.careful(EXPIRES, readExpires) : quick;
   }
 
@@ -353,13 +353,13 @@ export class Message {
 
   get contentLength(): number | undefined {
     const at = this.headerLines.place(CONTENT_LENGTH);
-    const quick = at > 0 ? quickNumber(this.headerLines.bytes, at) : -1;
+    const quick = at > 0 ? quickNumber(this.headerLines.bytes, this.headerLines.head, at) : -1;
     return quick < 0 ? this.careful(CONTENT_LENGTH, readLength) : quick;
   }
 
   get maxForwards(): number | undefined {
     const at = this.headerLines.place(MAX_FORWARDS);
-    const quick = at > 0 ? quickNumber(this.headerLines.bytes, at) : -1;
+    const quick = at > 0 ? quickNumber(this.headerLines.bytes, this.headerLines.head, at) : -1;
     return quick < 0 || quick > 255 ? this.careful(MAX_FORWARDS, readHops) : quick;
   }
 

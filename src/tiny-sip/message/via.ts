@@ -11,6 +11,7 @@ import {
   passPlainValue,
   word,
 } from './pass.ts';
+import { compiled, matchAt, VIA_VALUE } from './patterns.ts';
 import { unquote } from './text.ts';
 import { isIpv6 } from './uri-grammar.ts';
 import { readNumber } from './values.ts';
@@ -133,6 +134,7 @@ const BRANCH = word('branch');
 
 /** Reads the first value of the list that begins at `at` in a head, if it has the usual shape. */
 export function quickVia(bytes: Uint8Array, text: string, at: number): Via | undefined {
+  if (!compiled) return viaByPattern(text, at);
   const start = passBlanks(bytes, at);
   if (!isWord(bytes, start, PROTOCOL)) return undefined;
   const token = start + 8;
@@ -175,6 +177,26 @@ export function quickVia(bytes: Uint8Array, text: string, at: number): Via | und
   }
   if (bytes[i] !== 44 && !endsLine(bytes, i)) return undefined;
   return new ReadVia(transport, text.slice(host, hostEnd), port, branch, text, params, i);
+}
+
+/** The same by a pattern. */
+export function viaByPattern(text: string, at: number): Via | undefined {
+  const found = matchAt(VIA_VALUE, text, at);
+  if (found === null) return undefined;
+  const end = VIA_VALUE.lastIndex;
+  const ipv6 = found[3];
+  if (ipv6 !== undefined && !isIpv6(ipv6, 0, ipv6.length)) return undefined;
+  const port = found[4] === undefined ? undefined : Number(found[4]);
+  const params = found[5] as string;
+  return new ReadVia(
+    upper(found[1] as string),
+    ipv6 ?? (found[2] as string),
+    port,
+    found[6],
+    text,
+    end - params.length,
+    end,
+  );
 }
 
 /** The usual transports as constants, without making a string of the bytes. */
