@@ -1,8 +1,9 @@
 /** What is measured in a program of its own, with and without the flags of the launcher. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startProgram } from '../support/peers/program.ts';
 import type { Figure } from './figure.ts';
+import { middle } from './figure.ts';
+import { leanFlags } from './flags.ts';
 import { compilePeers } from './peers.ts';
 import type { ScaleResult } from './scale.ts';
 
@@ -10,13 +11,6 @@ const root = join(import.meta.dirname, '..', '..');
 
 /** The largest size may cost so many times what the smallest does and still count as flat. */
 const FLAT = 1.5;
-
-/** The flags that `run` and `edge` start Node with. */
-function leanFlags(): string[] {
-  return readFileSync(join(root, 'targets', 'node.flags'), 'utf8')
-    .split('\n')
-    .filter(Boolean);
-}
 
 /** Runs one of the programs beside this one; what it prints is JSON. */
 async function measured<T>(name: string, flags: readonly string[], args: readonly string[] = []): Promise<T> {
@@ -112,8 +106,4 @@ export async function parseFigures(say: (text: string) => void): Promise<Figure[
   } finally {
     await peers.remove();
   }
-}
-
-function middle(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
