@@ -63,3 +63,4 @@ process.stdin.on('data', () => {
   console.log(JSON.stringify({ answered, cpu: user + system }));
 });
 process.stdin.on('end', () => process.exit(0));
+process.once('SIGTERM', () => process.exit(0));
