@@ -22,8 +22,19 @@ export {
   contactOf,
   type Dialog,
   type DialogRecord,
+  establishDialog,
   restoreDialog,
 } from './dialog/dialog.ts';
+export { createInviteServer } from './dialog/invite-server.ts';
+export { createInviteSession } from './dialog/invite-session.ts';
+export {
+  type AnsweredMedia,
+  keepAgreed,
+  type OfferedMedia,
+  type SessionParameters,
+} from './dialog/offer-answer.ts';
+export { retryAfter } from './dialog/retry-after.ts';
+export type * from './dialog/session-options.ts';
 export type * from './dialog/user-agent.ts';
 export { contactUri, contactValue, sendByWay } from './dialog/way.ts';
 export * from './errors.ts';
@@ -45,7 +56,7 @@ export {
 } from './event/publication-server.ts';
 export { createRegistration } from './event/registration.ts';
 export type * from './event/registration-options.ts';
-export { acceptOf, type Failure, minExpires, retryAfter } from './event/retry.ts';
+export { acceptOf, type Failure, minExpires } from './event/retry.ts';
 export { createSubscription } from './event/subscription.ts';
 export type * from './event/subscription-options.ts';
 export { readSubscriptionState, type SubscriptionStateValue } from './event/subscription-state.ts';
@@ -61,6 +72,7 @@ export { createRequest, createResponse, type RequestInit, type ResponseInit } fr
 export { formatDate, parseDate } from './message/date.ts';
 export { defaultLimits, type Limits } from './message/limits.ts';
 export type * from './message/message.ts';
+export * from './message/message-media.ts';
 export {
   formatNameAddr,
   type NameAddr,
@@ -77,6 +89,7 @@ export {
   parseMessage,
 } from './message/parse.ts';
 export { reasonOf } from './message/reasons.ts';
+export * from './message/sdp.ts';
 export { type SerialiseOptions, serialise } from './message/serialise.ts';
 export { detach, fromWire, quote, toWire, unquote } from './message/text.ts';
 export * from './message/uri.ts';

@@ -4,12 +4,13 @@ import { createUas } from './dialog/uas.ts';
 import type { Stack, StackDeps, StackLimits, StackOptions, TraceListener } from './dialog/user-agent.ts';
 import { SipError } from './errors.ts';
 import { checkResponse } from './message/check.ts';
-import type { SipMessage } from './message/message.ts';
+import type { SipMessage, SipRequest } from './message/message.ts';
+import { serialise } from './message/serialise.ts';
 import { parseUri } from './message/uri.ts';
 import type { Target } from './resolve/resolve.ts';
-import { createClientTransactions } from './transaction/client.ts';
+import { createClientTransactions } from './transaction/client-table.ts';
 import { createServerTransactions } from './transaction/server-table.ts';
-import { timerDefaults } from './transaction/timers.ts';
+import { lifetime, timerDefaults } from './transaction/timers.ts';
 import type { Flow, Protocol, Receiver, Transport } from './transport/transport.ts';
 import { createWheel } from './wheel.ts';
 
@@ -55,9 +56,16 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     return numeric(uri, protocols);
   };
 
-  const clients = createClientTransactions(timing, () => (stopped ? 0 : limits.clientTransactions));
-  const servers = createServerTransactions(timing, () => (stopped ? 0 : limits.serverTransactions));
   const compact = options.compact ?? false;
+  const pack = (request: SipRequest, by: Flow): Buffer => {
+    const bytes = serialise(request, { compact });
+    trace('out', by, request, bytes);
+    return bytes;
+  };
+  const clients = createClientTransactions(timing, () => (stopped ? 0 : limits.clientTransactions), pack);
+  const servers = createServerTransactions(timing, () => (stopped ? 0 : limits.serverTransactions));
+  /** Tables of others that are counted with ours. */
+  const tallies = new Set<{ readonly name: string; read(): number }>();
 
   const uac = createUac({
     clock,
@@ -72,6 +80,9 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     listening: (protocol) => transports.get(protocol)?.local.port ?? 0,
     locate,
     trace,
+    after: timing.coarse,
+    lifetime: lifetime(timing.values),
+    pack,
   });
 
   const uas = createUas({
@@ -157,6 +168,10 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
       if (stopped) return { kind: 'failed', request, error: new SipError('STOPPED') };
       return uac.send(request, sendOptions);
     },
+    async acknowledge(ack, ackOptions = {}) {
+      if (stopped) throw new SipError('STOPPED');
+      return uac.acknowledge(ack, ackOptions);
+    },
     on: uas.on,
     claim: uas.claim,
     onFlowClosed(listener) {
@@ -166,6 +181,11 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     onTrace(listener) {
       traceListeners.add(listener);
       return () => traceListeners.delete(listener);
+    },
+    tally(name, read) {
+      const entry = { name, read };
+      tallies.add(entry);
+      return () => void tallies.delete(entry);
     },
     counts() {
       const counts: Record<string, number> = {
@@ -180,10 +200,12 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
       };
       for (const transport of options.transports)
         Object.assign(counts, prefixed(transport.protocol, transport.counts()));
+      for (const { name, read } of tallies) counts[name] = (counts[name] ?? 0) + read();
       return counts;
     },
     after: timing.coarse,
     token,
+    timers: timing.values,
     get methods() {
       return uas.methods();
     },

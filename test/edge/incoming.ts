@@ -57,6 +57,7 @@ export function arrive(
     request: message,
     flow,
     toTag: 'edge',
+    onCancel: () => undefined,
     get responded() {
       return final !== undefined;
     },

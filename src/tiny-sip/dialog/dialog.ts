@@ -1,5 +1,5 @@
 import { createRequest } from '../message/create.ts';
-import type { HeaderInit, SipRequest } from '../message/message.ts';
+import type { HeaderInit, SipHeaders, SipRequest, SipResponse } from '../message/message.ts';
 import { formatNameAddr } from '../message/name-addr.ts';
 import { detach } from '../message/text.ts';
 import { parseUri } from '../message/uri.ts';
@@ -36,6 +36,12 @@ export interface Dialog {
    * peer's new Contact.
    */
   take(request: SipRequest): boolean;
+  /** The first half of `take`: notes the CSeq when it rises, and says whether it does. */
+  inOrder(request: SipRequest): boolean;
+  /** The other half: the peer's new Contact, from a request that was accepted or a 2xx (RFC 3261 §12.2.1.2). */
+  retarget(message: SipHeaders): void;
+  /** The ACK of the INVITE with that number, for its 2xx (RFC 3261 §13.2.2.4). */
+  ack(seq: number, headers: Readonly<Record<string, HeaderInit[string]>>, body?: Buffer): SipRequest;
   readonly callId: string;
   readonly localTag: string;
   readonly remoteTag: string;
@@ -48,38 +54,60 @@ export interface Dialog {
 /** From what was written down. */
 export function restoreDialog(record: DialogRecord): Dialog {
   let { localSeq, remoteSeq, remoteTarget } = record;
+
+  const build: (method: string, seq: number, ...rest: BuildRest) => SipRequest = (
+    method,
+    seq,
+    headers,
+    body,
+  ) => {
+    const route = routed(remoteTarget, record.routeSet);
+    return createRequest({
+      method,
+      uri: route.uri,
+      headers: {
+        Route: route.values,
+        From: formatNameAddr({ uri: record.localUri, params: { tag: record.localTag } }),
+        To: formatNameAddr({
+          uri: record.remoteUri,
+          params: record.remoteTag === '' ? {} : { tag: record.remoteTag },
+        }),
+        'Call-ID': record.callId,
+        CSeq: `${seq} ${method}`,
+        ...headers,
+      },
+      body,
+    });
+  };
+
+  const inOrder = (request: SipRequest): boolean => {
+    const seq = request.cseq?.number ?? 0;
+    if (remoteSeq !== undefined && seq <= remoteSeq) return false;
+    remoteSeq = seq;
+    return true;
+  };
+
+  const retarget = (message: SipHeaders): void => {
+    const contact = contactOf(message);
+    if (contact !== undefined) remoteTarget = contact;
+  };
+
   return {
     request(method, headers, body) {
       localSeq += 1;
-      const route = routed(remoteTarget, record.routeSet);
-      return createRequest({
-        method,
-        uri: route.uri,
-        headers: {
-          Route: route.values,
-          From: formatNameAddr({ uri: record.localUri, params: { tag: record.localTag } }),
-          To: formatNameAddr({
-            uri: record.remoteUri,
-            params: record.remoteTag === '' ? {} : { tag: record.remoteTag },
-          }),
-          'Call-ID': record.callId,
-          CSeq: `${localSeq} ${method}`,
-          ...headers,
-        },
-        body,
-      });
+      return build(method, localSeq, headers, body);
     },
+    ack: (seq, headers, body) => build('ACK', seq, headers, body),
     used(seq) {
       if (seq !== undefined && seq > localSeq) localSeq = seq;
     },
     take(request) {
-      const seq = request.cseq?.number ?? 0;
-      if (remoteSeq !== undefined && seq <= remoteSeq) return false;
-      remoteSeq = seq;
-      const contact = contactOf(request);
-      if (contact !== undefined) remoteTarget = contact;
+      if (!inOrder(request)) return false;
+      retarget(request);
       return true;
     },
+    inOrder,
+    retarget,
     callId: record.callId,
     localTag: record.localTag,
     remoteTag: record.remoteTag,
@@ -117,9 +145,29 @@ export function acceptDialog(request: SipRequest, localTag: string, localSeq = 0
   });
 }
 
+/**
+ * The dialog that a response makes at the sender of its request (RFC 3261 §12.1.2): the Record-Routes in reverse order,
+ * its Contact as target. One without a usable Contact is reached where the request went.
+ */
+export function establishDialog(request: SipRequest, response: SipResponse): Dialog {
+  return restoreDialog({
+    callId: detach(request.callId ?? ''),
+    localTag: detach(request.fromTag ?? ''),
+    remoteTag: detach(response.toTag ?? ''),
+    localUri: detach(request.from?.uri ?? ''),
+    remoteUri: detach(request.to?.uri ?? ''),
+    remoteTarget: contactOf(response) ?? detach(request.uri),
+    routeSet: response.recordRoutes.map((one) => detach(formatNameAddr(one))).reverse(),
+    localSeq: request.cseq?.number ?? 0,
+    remoteSeq: undefined,
+  });
+}
+
+type BuildRest = [headers: Readonly<Record<string, HeaderInit[string]>>, body?: Buffer | string | undefined];
+
 /** The peer's Contact URI, when there is exactly one that can be a Request-URI. */
-export function contactOf(request: SipRequest): string | undefined {
-  const { contacts } = request;
+export function contactOf(message: SipHeaders): string | undefined {
+  const { contacts } = message;
   const first = contacts === '*' ? undefined : contacts[0];
   return first === undefined || !/^sips?:/i.test(first.uri) ? undefined : detach(first.uri);
 }

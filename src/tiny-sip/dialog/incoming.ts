@@ -24,13 +24,25 @@ export interface ReplierDeps {
   connect(protocol: Flow['protocol'], host: string, port: number): Flow | undefined;
 }
 
+/** A request with its server transaction; `transaction` is undefined when the table is full. */
+export interface Opened {
+  readonly incoming: Incoming;
+  readonly transaction: ServerTransaction | undefined;
+  /** Refuses an INVITE with 487 because a CANCEL came, and tells whoever handles it. */
+  cancel(): void;
+}
+
 /** Makes requests answerable: statefully as an `Incoming`, or statelessly. Nothing here throws. */
 export interface Replier {
-  /** A server transaction and the means to answer it; `transaction` is undefined when the table is full. */
+  /** Begins its server transaction. */
   open(
     request: SipRequest,
     flow: Flow,
-  ): { readonly incoming: Incoming; readonly transaction: ServerTransaction | undefined };
+    /** The To tag of its answers; default the request's own, or a new one. */
+    tag?: string,
+  ): Opened;
+  /** An ACK: nothing that is said to it goes anywhere. */
+  mute(request: SipRequest, flow: Flow): Incoming;
   /** RFC 3261 §8.2.7. */
   stateless(
     request: SipRequest,
@@ -129,10 +141,13 @@ export function createReplier(deps: ReplierDeps): Replier {
     }
   };
 
-  const open: Replier['open'] = (request, flow) => {
+  const open: Replier['open'] = (request, flow, tag) => {
     let transaction: ServerTransaction | undefined;
     let responded = false;
-    const toTag = request.toTag ?? deps.token();
+    let accepted = false;
+    let cancelled: (() => void) | undefined;
+    const invite = request.method === 'INVITE';
+    const toTag = request.toTag ?? tag ?? deps.token();
 
     const incoming: Incoming = {
       request,
@@ -146,14 +161,21 @@ export function createReplier(deps: ReplierDeps): Replier {
         if (response !== undefined) incoming.respondWith(response);
       },
       respondWith(response) {
-        if (responded || transaction === undefined) return;
+        if (transaction === undefined) return;
         const { status } = response;
+        const success = status >= 200 && status < 300;
+        // RFC 6026 §7.1: the 2xx of an INVITE comes again from its TU.
+        if (responded && !(accepted && success)) return;
         // RFC 4320 §4.1: nothing between 100 and 200 for these, and §4.2: never a 408.
-        if (request.method !== 'INVITE' && status > 100 && status < 200) return;
+        if (!invite && status > 100 && status < 200) return;
         if (status >= 200) responded = true;
-        if (request.method !== 'INVITE' && status === 408) return;
+        accepted = invite && success;
+        if (!invite && status === 408) return;
         const reply = write(response, flow) ?? write(make(request, 500, toTag, {}), flow);
         if (reply !== undefined) transactions.reply(transaction, reply);
+      },
+      onCancel(listener) {
+        cancelled = listener;
       },
     };
     transaction = transactions.begin(request, {
@@ -161,11 +183,27 @@ export function createReplier(deps: ReplierDeps): Replier {
       send: sender(request, flow),
       // RFC 3261 §8.2.6.1: a 100 carries no To tag of ours.
       trying: () => write(make(request, 100, toTag, {}), flow),
+      late: invite ? () => incoming.respond(408) : undefined,
     });
-    return { incoming, transaction };
+    const cancel = (): void => {
+      if (responded) return;
+      incoming.respond(487);
+      cancelled?.();
+    };
+    return { incoming, transaction, cancel };
   };
 
-  return { open, stateless, totals };
+  const mute: Replier['mute'] = (request, flow) => ({
+    request,
+    flow,
+    toTag: request.toTag ?? '',
+    responded: true,
+    respond: () => undefined,
+    respondWith: () => undefined,
+    onCancel: () => undefined,
+  });
+
+  return { open, mute, stateless, totals };
 }
 
 /** A response as handlers describe it. A value that may not go on the wire throws a SipSyntaxError. */

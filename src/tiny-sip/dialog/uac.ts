@@ -1,14 +1,16 @@
 import type { DigestRound } from '../auth/client.ts';
-import type { Clock, Log } from '../deps.ts';
+import type { Clock, Log, Timer } from '../deps.ts';
 import { SipError } from '../errors.ts';
+import { createResponse } from '../message/create.ts';
 import type { SipRequest, SipResponse } from '../message/message.ts';
 import { formatNameAddr, parseNameAddr } from '../message/name-addr.ts';
 import { serialise } from '../message/serialise.ts';
 import { formatVia } from '../message/via.ts';
 import type { Target } from '../resolve/resolve.ts';
-import type { ClientTransactions } from '../transaction/client.ts';
+import type { ClientHandle, ClientTransactions } from '../transaction/client-table.ts';
 import { magicCookie } from '../transaction/key.ts';
 import type { Flow, Protocol } from '../transport/transport.ts';
+import { type Cancel, createCancel } from './cancel.ts';
 import type { Outcome, SendOptions } from './user-agent.ts';
 
 /** What the sending half of a stack is given. */
@@ -28,11 +30,19 @@ export interface UacDeps {
   listening(protocol: Protocol): number;
   locate(uri: string): Promise<readonly Target[]>;
   trace(direction: 'out', flow: Flow, message: SipRequest, bytes: Buffer): void;
+  /** Coarse from a second on. */
+  after(ms: number, run: () => void): Timer;
+  /** 64 × T1, ms. */
+  readonly lifetime: number;
+  /** The bytes of a request that leaves as it is; traced. */
+  pack(request: SipRequest, flow: Flow): Buffer;
 }
 
 /** The sending half of a stack: RFC 3261 §8.1, with digest retry, failover and the size rule of §18.1.1. */
 export interface Uac {
   send(request: SipRequest, options: SendOptions): Promise<Outcome>;
+  /** See `Stack.acknowledge`. */
+  acknowledge(ack: SipRequest, options: Pick<SendOptions, 'flow' | 'target'>): Promise<() => Promise<void>>;
   readonly totals: UacTotals;
 }
 
@@ -106,19 +116,36 @@ export function createUac(deps: UacDeps): Uac {
       return failed(request, error, flow);
     }
     return new Promise<Outcome>((resolve) => {
-      const stop = (): void => handle?.abandon(abandoned(options.signal));
+      let handle: ClientHandle | undefined;
+      const giveUp = (): void => handle?.abandon(abandoned(options.signal));
+      const cancel: Cancel | undefined =
+        request.method === 'INVITE' ? createCancel(deps, { branch, request, flow, giveUp }) : undefined;
+      const stop = (): void => (cancel === undefined ? giveUp() : cancel.want());
       const done = (outcome: Outcome): void => {
         options.signal?.removeEventListener('abort', stop);
+        cancel?.over();
         resolve(outcome);
       };
       totals.requests += 1;
       deps.trace('out', flow, request, bytes);
       options.onSend?.(request, flow);
-      const handle = deps.transactions.begin(branch, request.method, bytes, flow, {
-        provisional: (response) => options.onProvisional?.(response),
-        final: (response) => done({ kind: 'response', response, request, flow }),
+      handle = deps.transactions.begin(branch, request, bytes, flow, {
+        provisional(response) {
+          cancel?.provisional();
+          options.onProvisional?.(response);
+        },
+        final(response) {
+          done({ kind: 'response', response, request, flow });
+          if (cancel !== undefined && response.status < 300) options.onAccepted?.(response, request, flow);
+        },
+        another: (response) => options.onAccepted?.(response, request, flow),
         timeout: () => done({ kind: 'timeout', request, flow }),
-        failed: (error) => done(failed(request, error, flow)),
+        failed: (error) =>
+          done(
+            cancel?.expired
+              ? { kind: 'response', response: createResponse(request, 487), request, flow }
+              : failed(request, error, flow),
+          ),
       });
       if (handle === undefined)
         done(
@@ -169,6 +196,18 @@ export function createUac(deps: UacDeps): Uac {
       deps.log.debug('no tcp for a long request', { method, cause: String(error) });
       return undefined;
     }
+  };
+
+  /** One try to send an ACK. By TCP when it is too long for a datagram and TCP can be had. */
+  const writeAck = async (ack: SipRequest, first: Flow): Promise<() => Promise<void>> => {
+    let flow = first;
+    if (flow.protocol === 'udp' && deps.has('tcp') && oversize(ack, flow, {}))
+      flow = (await tcp(flow.remote.host, flow.remote.port, ack.method)) ?? flow;
+    await flow.ready();
+    ack.prepend('Via', via(flow, `${magicCookie}${deps.token()}`));
+    const bytes = deps.pack(ack, flow);
+    await flow.send(bytes);
+    return () => flow.send(bytes);
   };
 
   const oversize = (request: SipRequest, flow: Flow, options: SendOptions): boolean => {
@@ -253,6 +292,18 @@ export function createUac(deps: UacDeps): Uac {
         // The nonce is that server's, so the answer goes to it.
         if (flow.state !== 'closed') ways = [() => flow];
       }
+    },
+    async acknowledge(ack, options) {
+      complete(ack);
+      let cause: unknown;
+      for (const way of await waysOf(ack, options)) {
+        try {
+          return await writeAck(ack.copy(), way());
+        } catch (error) {
+          cause = error;
+        }
+      }
+      throw cause;
     },
     totals,
   };

@@ -5,7 +5,7 @@ import { knownMethods } from '../transaction/methods.ts';
 import { isAnswered, type ServerTransaction } from '../transaction/server.ts';
 import type { Flow } from '../transport/transport.ts';
 import { answerError } from './answer-error.ts';
-import { createReplier, mark, type ReplierDeps } from './incoming.ts';
+import { createReplier, mark, type Opened, type ReplierDeps } from './incoming.ts';
 import type { Handler, Incoming } from './user-agent.ts';
 
 /** What the receiving half of a stack is given. */
@@ -53,8 +53,10 @@ export function createUas(deps: UasDeps): Uas {
   const handlerOf = (method: string): Handler | undefined => handlers.get(method)?.at(-1);
 
   const methods = (): readonly string[] => {
-    const own = [...handlers.keys()].filter((method) => method !== '*' && handlerOf(method) !== undefined);
-    return own.includes('OPTIONS') ? own : [...own, 'OPTIONS'];
+    const own = new Set([...handlers.keys()].filter((one) => one !== '*' && handlerOf(one) !== undefined));
+    // RFC 3261 §13.2.1: whoever takes calls takes what belongs to them.
+    if (own.has('INVITE')) for (const method of ['ACK', 'CANCEL', 'BYE']) own.add(method);
+    return [...own.add('OPTIONS')];
   };
 
   const refuse = (request: SipRequest, flow: Flow, why: { status: number; reason: string }): void => {
@@ -68,18 +70,29 @@ export function createUas(deps: UasDeps): Uas {
   };
 
   /** RFC 3261 §9.2. */
-  const cancel = (incoming: Incoming): void => {
-    const target = transactions.cancelled(incoming.request);
+  const cancel = (incoming: Incoming, target: ServerTransaction | undefined): void => {
     if (target === undefined) {
       incoming.respond(481);
       return;
     }
     incoming.respond(200);
-    if (target.method === 'INVITE' && !isAnswered(target)) pending.get(target)?.respond(487);
+    if (target.method === 'INVITE' && !isAnswered(target)) pending.get(target)?.cancel();
   };
 
-  /** INVITEs that wait for an answer, so that a CANCEL finds what to refuse. */
-  const pending = new WeakMap<ServerTransaction, Incoming>();
+  /** INVITEs, so that a CANCEL finds what to refuse. */
+  const pending = new WeakMap<ServerTransaction, Opened>();
+
+  /** Whose dialog a request is in. */
+  const ownerOf = ({ callId, toTag }: SipRequest): Handler | undefined =>
+    toTag === undefined ? undefined : claims.get(claimKey(callId ?? '', toTag));
+
+  /** An ACK is never answered. That of a failure belongs to the transaction, that of a 2xx to the dialog. */
+  const acknowledge = (ack: SipRequest, flow: Flow, invite: ServerTransaction | undefined): void => {
+    if (invite !== undefined && !transactions.ack(invite)) return;
+    const handler = ownerOf(ack) ?? handlerOf('ACK');
+    if (handler === undefined) replier.totals.stray += 1;
+    else hand(handler, replier.mute(ack, flow));
+  };
 
   const inspect = (incoming: Incoming): Handler | undefined => {
     const { request } = incoming;
@@ -133,9 +146,7 @@ export function createUas(deps: UasDeps): Uas {
       mark(request, flow);
       const known = transactions.find(request);
       if (request.method === 'ACK') {
-        // An ACK is never answered. That of a failure belongs to the transaction, that of a 2xx to the dialog.
-        if (known !== undefined) transactions.ack(known);
-        else replier.totals.stray += 1;
+        acknowledge(request, flow, known);
         return;
       }
       if (known !== undefined) {
@@ -147,7 +158,11 @@ export function createUas(deps: UasDeps): Uas {
         replier.stateless(request, flow, 482, undefined);
         return;
       }
-      const { incoming, transaction } = replier.open(request, flow);
+      const cancelled = request.method === 'CANCEL' ? transactions.cancelled(request) : undefined;
+      // RFC 3261 §9.2: the answers to both carry one tag.
+      const tag = cancelled === undefined ? undefined : pending.get(cancelled)?.incoming.toTag;
+      const opened = replier.open(request, flow, tag);
+      const { incoming, transaction } = opened;
       if (transaction === undefined) {
         if (!full) log.warn('the table of server transactions is full', { size: transactions.size });
         full = true;
@@ -156,15 +171,13 @@ export function createUas(deps: UasDeps): Uas {
       }
       full = false;
       if (request.method === 'CANCEL') {
-        cancel(incoming);
+        cancel(incoming, cancelled);
         return;
       }
-      if (request.method === 'INVITE') pending.set(transaction, incoming);
+      if (request.method === 'INVITE') pending.set(transaction, opened);
       const handler = inspect(incoming);
       if (handler === undefined) return;
-      const { toTag, callId } = request;
-      const owner = toTag === undefined ? undefined : claims.get(claimKey(callId ?? '', toTag));
-      hand(owner ?? handler, incoming);
+      hand(ownerOf(request) ?? handler, incoming);
     },
     broken(failure, flow) {
       if (failure.partial === undefined) totals.malformed += 1;

@@ -54,8 +54,17 @@ export interface SendOptions {
   /** Answers challenges inside `send`: at most two tries per realm, CSeq rises by one each time. */
   readonly credentials?: DigestClient;
   readonly onProvisional?: (response: SipResponse) => void;
-  /** Gives up waiting: the transaction ends and the outcome is `failed`. */
+  /**
+   * Gives up waiting: the transaction ends and the outcome is `failed`. An INVITE is cancelled instead (RFC 3261 §9.1):
+   * CANCEL goes out once there is a provisional response, and the outcome is what the INVITE is then answered; a 487
+   * made here when nothing comes within 64 × T1.
+   */
   readonly signal?: AbortSignal;
+  /**
+   * INVITE only: each 2xx as it comes, before the outcome; later also the same again and those of other branches (other
+   * To tags). Whoever sends an INVITE has to ACK each one, every time (`Stack.acknowledge`).
+   */
+  readonly onAccepted?: (response: SipResponse, request: SipRequest, flow: Flow) => void;
   /**
    * A proxy's hop (RFC 3261 §16.6): only a Via is added, on top, with this branch (`z9hG4bK…`; default a random one).
    * Everything else stays as it is: no completion, no digest retry. The response still carries that Via.
@@ -89,7 +98,10 @@ export interface Incoming {
   readonly request: SipRequest;
   /** The flow it came by; the response goes back on it. */
   readonly flow: Flow;
-  /** Answers; a second final response is ignored. Tags the To header. */
+  /**
+   * Answers; a second final response is ignored, but for the 2xx of an INVITE, which is to be repeated until the ACK
+   * comes. Tags the To header. Does nothing for an ACK.
+   */
   respond(status: number, init?: AnswerInit): void;
   /** Sends this very response (a proxy's, for instance). */
   respondWith(response: SipResponse): void;
@@ -97,6 +109,8 @@ export interface Incoming {
   readonly responded: boolean;
   /** The To tag that `respond` uses; the same for every response to this request. */
   readonly toTag: string;
+  /** Calls when a CANCEL has ended this INVITE; its 487 went out already (RFC 3261 §9.2). */
+  onCancel(listener: () => void): void;
 }
 
 export type Handler = (incoming: Incoming) => void;
@@ -120,18 +134,27 @@ export interface Stack {
   locate(uri: string): Promise<readonly Target[]>;
   /** Sends a request and waits for its final response; completes Via, Max-Forwards, CSeq, Call-ID, From tag. */
   send(request: SipRequest, options?: SendOptions): Promise<Outcome>;
+  /**
+   * Sends an ACK of a 2xx, which is nobody's transaction (RFC 3261 §13.2.2.4): Via and Max-Forwards are completed.
+   * Resolves with a function that sends the same bytes again, for the next copy of the 2xx. Rejects when it could be
+   * sent nowhere.
+   */
+  acknowledge(ack: SipRequest, options?: Pick<SendOptions, 'flow' | 'target'>): Promise<() => Promise<void>>;
   /** Takes requests of that method (`'*'`: of any other). A later handler shadows an earlier one until removed. */
   on(method: string, handler: Handler): () => void;
   /** Takes the requests of one dialog: those with this Call-ID and this To tag, before any method handler. */
   claim(callId: string, localTag: string, handler: Handler): () => void;
   onFlowClosed(listener: (flow: Flow, cause: Error | undefined) => void): () => void;
   onTrace(listener: TraceListener): () => void;
+  /** Adds a table of the caller to `counts`; several of one name are added up. Answers how to take it out again. */
+  tally(name: string, read: () => number): () => void;
   /** Table sizes (`transactions.client`, `transactions.server`, `dialogs`) and totals, by name. */
   counts(): Record<string, number>;
   /** One timer for everybody: coarse (the wheel's tick, late never early) from a second on, exact below. */
   after(ms: number, run: () => void): Timer;
   /** A new tag, Call-ID or branch part: at least 64 random bits in characters of a token. */
   token(): string;
+  readonly timers: TimerValues;
   readonly methods: readonly string[];
   readonly userAgent: string | undefined;
 }

@@ -1,3 +1,4 @@
+import { retryAfter } from '../dialog/retry-after.ts';
 import type { Outcome } from '../dialog/user-agent.ts';
 import type { SipResponse } from '../message/message.ts';
 
@@ -24,12 +25,6 @@ export function failureOf(outcome: Outcome): Failure {
     case 'failed':
       return { kind: 'failed', reason: outcome.error.message };
   }
-}
-
-/** `Retry-After` in seconds; comment and parameters are passed over (RFC 3261 §20.33). */
-export function retryAfter(response: SipResponse): number | undefined {
-  const value = /^\s*(\d{1,9})/.exec(response.get('Retry-After') ?? '')?.[1];
-  return value === undefined ? undefined : Number(value);
 }
 
 /** `Min-Expires` in seconds, when it asks for more than was offered and for no more than a day. */

@@ -1,7 +1,7 @@
 import type { Timer } from '../deps.ts';
-import type { SipResponse } from '../message/message.ts';
+import type { SipRequest, SipResponse } from '../message/message.ts';
 import type { Flow } from '../transport/transport.ts';
-import { clientKey, responseKey } from './key.ts';
+import { type Figure, step, to } from './figure.ts';
 import { lifetime, type Timing } from './timers.ts';
 
 /** Who started a client transaction. Exactly one of `final`, `timeout` and `failed` is called, once. */
@@ -10,203 +10,181 @@ export interface ClientUser {
   final(response: SipResponse): void;
   timeout(): void;
   failed(error: Error): void;
+  /** INVITE only: one more 2xx after the final one; the same again, or another branch's (RFC 6026 §7.2). */
+  another?(response: SipResponse): void;
 }
 
-type State = 'trying' | 'proceeding' | 'completed' | 'terminated';
-
-type Input =
-  | { readonly kind: 'E' | 'F' | 'K' }
-  | { readonly kind: 'response'; readonly response: SipResponse }
-  | { readonly kind: 'broken'; readonly error: Error };
-
-/** The data of one transaction; what it does is in `machine`. */
-interface Transaction {
+/** What is sent, and how. */
+export interface Sending {
   readonly key: string;
+  readonly request: SipRequest;
+  readonly bytes: Buffer;
   readonly flow: Flow;
-  state: State;
-  /** Released when the transaction completes: it then only waits for stray responses. */
+}
+
+/** The data of one client transaction; what it does is in the machine that made it. */
+export interface ClientTransaction {
+  readonly key: string;
+  readonly method: string;
+  readonly flow: Flow;
+  state: 'calling' | 'trying' | 'proceeding' | 'completed' | 'accepted' | 'terminated';
+  /** Released with the final response: the transaction then only waits for stray ones. */
   user: ClientUser | undefined;
+  /** What is sent again; let go with the final response. */
   bytes: Buffer | undefined;
-  /** Present length of timer E. */
+  /** Present length of timer A or E. */
   interval: number;
   retransmit: Timer | undefined;
   end: Timer | undefined;
   unlisten: (() => void) | undefined;
 }
 
-export interface ClientHandle {
-  /** Ends the transaction; its user hears `failed`. */
-  abandon(error: Error): void;
+/** One kind of client transaction: RFC 3261 §17.1.1 or §17.1.2. */
+export interface ClientMachine<T extends ClientTransaction = ClientTransaction> {
+  /** Sends the bytes. */
+  begin(sending: Sending, user: ClientUser): T;
+  receive(transaction: T, response: SipResponse): void;
+  /** The connection broke, or the user gave it up: its user hears `failed`, unless it has had its answer. */
+  fail(transaction: T, error: Error): void;
+  /** Ends at once; nobody hears of it. */
+  end(transaction: T): void;
 }
 
-export interface ClientTransactions {
-  /** Sends the bytes and watches over them. Undefined: the table is full. */
-  begin(
-    branch: string,
-    method: string,
-    bytes: Buffer,
-    flow: Flow,
-    user: ClientUser,
-  ): ClientHandle | undefined;
-  /** False: no transaction for that response; drop it (a late one, or somebody else's). */
-  receive(response: SipResponse): boolean;
-  stop(error: Error): void;
-  readonly size: number;
-  readonly retransmissions: number;
+/** Totals over all transactions. */
+export interface ClientTotals {
+  retransmissions: number;
 }
 
-/**
- * Non-INVITE client transactions, RFC 3261 §17.1.2 figure 6:
- *
- *                    |Request from TU: send
- *        Timer E     V                      Timer F or transport error: inform TU
- *        send  +-----------+                   +------------+
- *          +-->|  trying   |------------------>| terminated |
- *          +---+-----------+                   +------------+
- *                |   | 1xx: to TU                   ^   ^
- *      200-699:  |   V            Timer F, error    |   |
- *      to TU     | +------------+-------------------+   |
- *                | | proceeding |<--+ E: send; 1xx: to TU
- *                | +------------+---+                   |
- *                V   V 200-699: to TU                   |
- *              +-----------+       Timer K              |
- *              | completed |----------------------------+
- *              +-----------+
- */
-export function createClientTransactions(timing: Timing, limit: () => number): ClientTransactions {
-  const table = new Map<string, Transaction>();
+type State = Exclude<ClientTransaction['state'], 'calling' | 'accepted'>;
+type Input = 'E' | 'F' | 'K' | '1xx' | '200-699' | 'error';
+type Told = SipResponse | Error | undefined;
+
+/** As `ClientTransaction`, in the states of figure 6. */
+interface Transaction extends ClientTransaction {
+  state: State;
+}
+
+/** Non-INVITE client transactions, RFC 3261 §17.1.2 figure 6. `ended` lets go of one that is over. */
+export function createClientMachine(
+  timing: Timing,
+  totals: ClientTotals,
+  ended: (transaction: ClientTransaction) => void,
+): ClientMachine<Transaction> {
   const { t1, t2, t4 } = timing.values;
-  let retransmissions = 0;
+  const on = (transaction: Transaction, input: Input, told?: Told): void =>
+    step(figure6, transaction, input, told);
 
   const send = (transaction: Transaction): void => {
-    if (transaction.bytes === undefined) return;
-    transaction.flow
-      .send(transaction.bytes)
-      .catch((error: Error) => step(transaction, { kind: 'broken', error }));
+    if (transaction.bytes !== undefined)
+      transaction.flow.send(transaction.bytes).catch((error: Error) => on(transaction, 'error', error));
   };
-
-  /** Timer E: send again, and wait `next` ms for the time after. */
-  const resend = (transaction: Transaction, next: number): void => {
-    retransmissions += 1;
+  const sendAgain = (transaction: Transaction): void => {
+    totals.retransmissions += 1;
     send(transaction);
-    transaction.interval = next;
-    transaction.retransmit = timing.exact(next, () => step(transaction, { kind: 'E' }));
+  };
+  const startE = (transaction: Transaction, ms: number): void => {
+    transaction.interval = ms;
+    transaction.retransmit = timing.exact(ms, () => on(transaction, 'E'));
+  };
+  const doubleE = (transaction: Transaction): void =>
+    startE(transaction, Math.min(2 * transaction.interval, t2));
+  const slowE = (transaction: Transaction): void => startE(transaction, t2);
+  const stop = (transaction: Transaction): void => stopTimers(transaction);
+  // RFC 3261 §17.1.2.2: K is T4 on datagrams and zero on streams.
+  const startK = (transaction: Transaction): void => {
+    if (transaction.flow.reliable) on(transaction, 'K');
+    else transaction.end = timing.coarse(t4, () => on(transaction, 'K'));
   };
 
-  const respond = (transaction: Transaction, response: SipResponse): State => {
-    if (response.status < 200) {
-      transaction.user?.provisional(response);
-      return transaction.state === 'trying' ? 'proceeding' : transaction.state;
-    }
-    return 'completed';
-  };
-
-  const machine: Readonly<Record<State, (transaction: Transaction, input: Input) => State>> = {
-    trying(transaction, input) {
-      switch (input.kind) {
-        case 'E':
-          resend(transaction, Math.min(2 * transaction.interval, t2));
-          return 'trying';
-        case 'response':
-          return respond(transaction, input.response);
-        case 'F':
-        case 'broken':
-          return 'terminated';
-        case 'K':
-          return 'trying';
-      }
+  const figure6: Figure<State, Input, Transaction, Told> = {
+    trying: {
+      E: to('trying', sendAgain, doubleE),
+      F: to('terminated', stop, ended, tellTimeout),
+      error: to('terminated', stop, ended, tellFailure),
+      '1xx': to('proceeding', tellProvisional),
+      '200-699': to('completed', stop, startK, tellFinal),
     },
-    proceeding(transaction, input) {
-      switch (input.kind) {
-        case 'E':
-          resend(transaction, t2);
-          return 'proceeding';
-        case 'response':
-          return respond(transaction, input.response);
-        case 'F':
-        case 'broken':
-          return 'terminated';
-        case 'K':
-          return 'proceeding';
-      }
+    proceeding: {
+      E: to('proceeding', sendAgain, slowE),
+      F: to('terminated', stop, ended, tellTimeout),
+      error: to('terminated', stop, ended, tellFailure),
+      '1xx': to('proceeding', tellProvisional),
+      '200-699': to('completed', stop, startK, tellFinal),
     },
-    // Only swallows retransmitted responses; the TU has had its answer.
-    completed: (_, input) => (input.kind === 'K' ? 'terminated' : 'completed'),
-    terminated: () => 'terminated',
+    completed: {
+      // Retransmitted responses have no arrow: they are swallowed, the user has had its answer.
+      K: to('terminated', stop, ended),
+    },
+    terminated: {},
   };
-
-  const release = (transaction: Transaction): ClientUser | undefined => {
-    const user = transaction.user;
-    transaction.retransmit?.cancel();
-    transaction.end?.cancel();
-    transaction.unlisten?.();
-    transaction.retransmit = transaction.end = transaction.unlisten = undefined;
-    transaction.user = transaction.bytes = undefined;
-    return user;
-  };
-
-  function step(transaction: Transaction, input: Input): void {
-    const before = transaction.state;
-    const next = machine[before](transaction, input);
-    // A callback of the TU may have ended the transaction meanwhile.
-    if (transaction.state !== before || next === before) return;
-    transaction.state = next;
-    if (next === 'proceeding') return;
-    const user = release(transaction);
-    // RFC 3261 §17.1.2.2: K is T4 on datagrams and zero on streams.
-    if (next === 'completed' && !transaction.flow.reliable)
-      transaction.end = timing.coarse(t4, () => step(transaction, { kind: 'K' }));
-    else {
-      transaction.state = 'terminated';
-      table.delete(transaction.key);
-    }
-    if (input.kind === 'response') user?.final(input.response);
-    else if (input.kind === 'broken') user?.failed(input.error);
-    else if (input.kind === 'F') user?.timeout();
-  }
 
   return {
-    begin(branch, method, bytes, flow, user) {
-      if (table.size >= limit()) return undefined;
+    begin({ key, request, bytes, flow }, user) {
       const transaction: Transaction = {
-        key: clientKey(branch, method),
+        key,
+        method: request.method,
         flow,
         state: 'trying',
         user,
         bytes,
         interval: t1,
         retransmit: undefined,
-        end: timing.coarse(lifetime(timing.values), () => step(transaction, { kind: 'F' })),
+        end: timing.coarse(lifetime(timing.values), () => on(transaction, 'F')),
         unlisten: undefined,
       };
-      table.set(transaction.key, transaction);
       if (flow.reliable)
-        transaction.unlisten = flow.onClose((cause) =>
-          step(transaction, { kind: 'broken', error: cause ?? new Error('the connection was closed') }),
-        );
-      else transaction.retransmit = timing.exact(t1, () => step(transaction, { kind: 'E' }));
+        transaction.unlisten = flow.onClose((cause) => on(transaction, 'error', cause ?? closed()));
+      else startE(transaction, t1);
       send(transaction);
-      return { abandon: (error) => step(transaction, { kind: 'broken', error }) };
+      return transaction;
     },
-    receive(response) {
-      const key = responseKey(response);
-      const transaction = key === undefined ? undefined : table.get(key);
-      if (transaction === undefined) return false;
-      step(transaction, { kind: 'response', response });
-      return true;
-    },
-    stop(error) {
-      for (const transaction of [...table.values()]) {
-        step(transaction, { kind: 'broken', error });
-        transaction.end?.cancel();
-      }
-      table.clear();
-    },
-    get size() {
-      return table.size;
-    },
-    get retransmissions() {
-      return retransmissions;
+    receive: (transaction, response) => on(transaction, response.status < 200 ? '1xx' : '200-699', response),
+    fail: (transaction, error) => on(transaction, 'error', error),
+    end(transaction) {
+      transaction.state = 'terminated';
+      stop(transaction);
+      ended(transaction);
     },
   };
+}
+
+/** What the two client machines do alike. */
+
+export const closed = (): Error => new Error('the connection was closed');
+
+/** Stops all timers and lets go of what was to be sent again. */
+export function stopTimers(transaction: ClientTransaction): void {
+  transaction.retransmit?.cancel();
+  transaction.end?.cancel();
+  transaction.unlisten?.();
+  transaction.retransmit = transaction.end = transaction.unlisten = transaction.bytes = undefined;
+}
+
+export function tellProvisional(transaction: ClientTransaction, response: Told): void {
+  if (isResponse(response)) transaction.user?.provisional(response);
+}
+
+export function tellFinal(transaction: ClientTransaction, response: Told): void {
+  const user = takeUser(transaction);
+  if (isResponse(response)) user?.final(response);
+}
+
+export function tellTimeout(transaction: ClientTransaction): void {
+  takeUser(transaction)?.timeout();
+}
+
+export function tellFailure(transaction: ClientTransaction, error: Told): void {
+  const user = takeUser(transaction);
+  if (error instanceof Error) user?.failed(error);
+}
+
+export function isResponse(told: Told): told is SipResponse {
+  return told !== undefined && !(told instanceof Error);
+}
+
+/** Once told how it ended, a user hears nothing more. */
+function takeUser(transaction: ClientTransaction): ClientUser | undefined {
+  const { user } = transaction;
+  transaction.user = undefined;
+  return user;
 }

@@ -1,168 +1,133 @@
 import type { Timer } from '../deps.ts';
-import type { Ending, Reply, ServerMachine, ServerTotals, ServerTransaction } from './server.ts';
-import { inviteTrying, lifetime, type Timing } from './timers.ts';
+import { type Figure, step, to } from './figure.ts';
+import {
+  type Reply,
+  release,
+  type ServerMachine,
+  type ServerTotals,
+  type ServerTransaction,
+  sendLast,
+  sendReply,
+} from './server.ts';
+import { inviteSilence, inviteTrying, lifetime, type Timing } from './timers.ts';
+
+type State = Exclude<ServerTransaction['state'], 'trying'>;
+type Input = 'INVITE' | 'ACK' | '1xx' | '2xx' | '300-699' | 'slow' | 'silence' | 'G' | 'H' | 'I' | 'L';
+type Told = Reply | undefined;
 
 /** An INVITE transaction has a second timer, G, and its present length. */
-interface InviteTransaction extends ServerTransaction {
+interface Transaction extends ServerTransaction {
+  state: State;
   interval: number;
   retransmit: Timer | undefined;
 }
 
-type State = 'proceeding' | 'accepted' | 'completed' | 'confirmed' | 'terminated';
-
-type Input =
-  | { readonly kind: 'request' | 'ack' | 'slow' | 'G' | 'H' | 'I' | 'L' }
-  | { readonly kind: 'reply'; readonly reply: Reply };
-
 /**
- * INVITE server transactions, RFC 3261 §17.2.1 figure 7 as corrected by RFC 6026 §7.1:
+ * INVITE server transactions, RFC 3261 §17.2.1 figure 7 as RFC 6026 §8.6 redraws it.
  *
- *                 |INVITE: to TU; 100 after 200 ms
- *                 V
- *         +------------+  INVITE: send 1xx again
- *         | proceeding |---+ 1xx: send
- *         +------------+<--+
- *           | 300-699: send    | 2xx: send
- *           V                  V
- *    +-----------+        +----------+ INVITE: nothing
- *    | completed |--+     | accepted |---+ 2xx: send; ACK: to TU
- *    +-----------+  | G,  +----------+<--+
- *       | ACK   ^   | INVITE:     | Timer L
- *       V       +---+ send again  V
- *    +-----------+             terminated
- *    | confirmed |---> Timer I     ^
- *    +-----------+-----------------+    (completed: Timer H without ACK ends it too)
+ * Added to the figure: a TU of which nothing is heard for minutes is answered for, lest the transaction stay for ever.
+ * Transport errors end nothing (RFC 6026 §8.8): they are counted, and the next retransmission tries anew.
  */
 export function createInviteServerMachine(
   timing: Timing,
   totals: ServerTotals,
-  ended: (transaction: ServerTransaction, how: Ending) => void,
-): ServerMachine<InviteTransaction> {
-  const { t1, t2, t4 } = timing.values;
+  ended: (transaction: ServerTransaction) => void,
+): ServerMachine<Transaction> {
+  const { values } = timing;
+  const on = (transaction: Transaction, input: Input, told?: Told): void =>
+    step(figure7, transaction, input, told);
 
-  const send = (transaction: InviteTransaction): void => {
-    if (transaction.last === undefined) return;
-    transaction.user?.send(transaction.last).catch(() => {
-      totals.unsent += 1;
-    });
-  };
-  const again = (transaction: InviteTransaction): void => {
-    totals.absorbed += 1;
-    send(transaction);
-  };
-  const give = (transaction: InviteTransaction, reply: Reply): State => {
-    transaction.last = reply.bytes;
-    send(transaction);
-    return reply.status < 200 ? 'proceeding' : reply.status < 300 ? 'accepted' : 'completed';
-  };
-  const armG = (transaction: InviteTransaction): void => {
-    transaction.retransmit = timing.exact(transaction.interval, () => step(transaction, { kind: 'G' }));
-  };
-
-  const machine: Readonly<Record<State, (transaction: InviteTransaction, input: Input) => State>> = {
-    proceeding(transaction, input) {
-      switch (input.kind) {
-        case 'reply':
-          return give(transaction, input.reply);
-        case 'slow': {
-          const reply = transaction.last === undefined ? transaction.user?.trying?.() : undefined;
-          return reply === undefined ? 'proceeding' : give(transaction, reply);
-        }
-        case 'request':
-          again(transaction);
-          return 'proceeding';
-        case 'H':
-          return 'terminated';
-        case 'ack':
-        case 'G':
-        case 'I':
-        case 'L':
-          return 'proceeding';
-      }
-    },
-    accepted(transaction, input) {
-      switch (input.kind) {
-        case 'reply':
-          // RFC 6026 §7.1: a 2xx of the TU goes straight to the transport; the TU repeats it itself.
-          if (input.reply.status >= 200 && input.reply.status < 300) give(transaction, input.reply);
-          return 'accepted';
-        case 'request':
-          totals.absorbed += 1;
-          return 'accepted';
-        case 'L':
-          return 'terminated';
-        default:
-          return 'accepted';
-      }
-    },
-    completed(transaction, input) {
-      switch (input.kind) {
-        case 'request':
-          again(transaction);
-          return 'completed';
-        case 'G':
-          send(transaction);
-          transaction.interval = Math.min(2 * transaction.interval, t2);
-          armG(transaction);
-          return 'completed';
-        case 'ack':
-          return 'confirmed';
-        case 'H':
-          return 'terminated';
-        default:
-          return 'completed';
-      }
-    },
-    // Swallows more ACKs.
-    confirmed: (_, input) => (input.kind === 'I' ? 'terminated' : 'confirmed'),
-    terminated: () => 'terminated',
-  };
-
-  function step(transaction: InviteTransaction, input: Input): void {
-    const before = transaction.state as State;
-    const next = machine[before](transaction, input);
-    if (next === before) return;
-    transaction.state = next;
-    if (transaction.user) transaction.user.trying = undefined;
-    switch (next) {
-      case 'accepted':
-        rearm(transaction, lifetime(timing.values), 'L');
-        return;
-      case 'completed':
-        rearm(transaction, lifetime(timing.values), 'H');
-        if (!transaction.user?.reliable) armG(transaction);
-        return;
-      case 'confirmed':
-        // RFC 3261 §17.2.1: I is T4 on datagrams and zero on streams.
-        if (transaction.user?.reliable) end(transaction, 'done');
-        else rearm(transaction, t4, 'I');
-        return;
-      case 'terminated':
-        end(transaction, input.kind === 'H' ? 'unanswered' : 'done');
-        return;
-      case 'proceeding':
-        return;
-    }
-  }
-
-  function rearm(transaction: InviteTransaction, ms: number, kind: 'H' | 'I' | 'L'): void {
-    transaction.retransmit?.cancel();
+  const wait = (transaction: Transaction, ms: number, input: 'silence' | 'H' | 'I' | 'L'): void => {
     transaction.timer?.cancel();
+    transaction.timer = timing.coarse(ms, () => on(transaction, input));
+  };
+  const stopSlow = (transaction: Transaction): void => {
+    transaction.retransmit?.cancel();
     transaction.retransmit = undefined;
-    transaction.timer = timing.coarse(ms, () => step(transaction, { kind }));
-  }
+  };
+  const send = (transaction: Transaction, reply: Told): void => sendReply(transaction, reply, totals);
+  const sendTrying = (transaction: Transaction): void => {
+    if (transaction.last === undefined) send(transaction, transaction.user?.trying?.());
+  };
+  const absorb = (): void => {
+    totals.absorbed += 1;
+  };
+  const sendAgain = (transaction: Transaction): void => {
+    absorb();
+    sendLast(transaction, totals);
+  };
+  const resend = (transaction: Transaction): void => sendLast(transaction, totals);
+  const awaitTu = (transaction: Transaction): void => wait(transaction, inviteSilence, 'silence');
+  const answerForTu = (transaction: Transaction): void => {
+    totals.unanswered += 1;
+    transaction.user?.late?.();
+    if (transaction.state === 'proceeding') end(transaction);
+  };
+  const armG = (transaction: Transaction): void => {
+    transaction.retransmit = timing.exact(transaction.interval, () => on(transaction, 'G'));
+  };
+  const startG = (transaction: Transaction): void => {
+    if (!transaction.user?.reliable) armG(transaction);
+  };
+  const doubleG = (transaction: Transaction): void => {
+    transaction.interval = Math.min(2 * transaction.interval, values.t2);
+    armG(transaction);
+  };
+  const stopG = stopSlow;
+  const startH = (transaction: Transaction): void => wait(transaction, lifetime(values), 'H');
+  const startL = (transaction: Transaction): void => wait(transaction, lifetime(values), 'L');
+  // RFC 3261 §17.2.1: I is T4 on datagrams and zero on streams.
+  const startI = (transaction: Transaction): void => {
+    if (transaction.user?.reliable) on(transaction, 'I');
+    else wait(transaction, values.t4, 'I');
+  };
+  const countUnacknowledged = (): void => {
+    totals.unacknowledged += 1;
+  };
+  const stop = (transaction: Transaction): void => {
+    stopG(transaction);
+    release(transaction);
+  };
 
-  function end(transaction: InviteTransaction, how: Ending): void {
-    transaction.retransmit?.cancel();
-    transaction.timer?.cancel();
+  const figure7: Figure<State, Input, Transaction, Told> = {
+    proceeding: {
+      INVITE: to('proceeding', sendAgain),
+      slow: to('proceeding', sendTrying),
+      '1xx': to('proceeding', stopSlow, send, awaitTu),
+      '2xx': to('accepted', stopSlow, send, startL),
+      '300-699': to('completed', stopSlow, send, startG, startH),
+      silence: to('proceeding', answerForTu),
+    },
+    accepted: {
+      INVITE: to('accepted', absorb),
+      // The TU sends its 2xx again until the ACK, which is for the TU (see `ack` below).
+      '2xx': to('accepted', send),
+      ACK: to('accepted'),
+      L: to('terminated', stop, ended),
+    },
+    completed: {
+      INVITE: to('completed', sendAgain),
+      G: to('completed', resend, doubleG),
+      ACK: to('confirmed', stopG, startI),
+      H: to('terminated', countUnacknowledged, stop, ended),
+    },
+    confirmed: {
+      INVITE: to('confirmed', absorb),
+      ACK: to('confirmed'),
+      I: to('terminated', stop, ended),
+    },
+    terminated: {},
+  };
+
+  function end(transaction: Transaction): void {
     transaction.state = 'terminated';
-    transaction.retransmit = transaction.timer = transaction.last = transaction.user = undefined;
-    ended(transaction, how);
+    stop(transaction);
+    ended(transaction);
   }
 
   return {
     begin({ key, merge, method }, user) {
-      const transaction: InviteTransaction = {
+      const transaction: Transaction = {
         key,
         merge,
         method,
@@ -170,21 +135,25 @@ export function createInviteServerMachine(
         user,
         last: undefined,
         timer: undefined,
-        interval: t1,
+        interval: values.t1,
         retransmit: undefined,
       };
-      transaction.retransmit = timing.exact(inviteTrying, () => step(transaction, { kind: 'slow' }));
-      // Not in the figure: a TU that never answers must not keep the transaction for ever.
-      transaction.timer = timing.coarse(lifetime(timing.values), () => step(transaction, { kind: 'H' }));
+      transaction.retransmit = timing.exact(inviteTrying, () => on(transaction, 'slow'));
+      awaitTu(transaction);
       return transaction;
     },
-    repeated: (transaction) => step(transaction, { kind: 'request' }),
+    repeated: (transaction) => on(transaction, 'INVITE'),
     reply(transaction, reply) {
-      const open = transaction.state === 'proceeding' || transaction.state === 'accepted';
-      if (open) step(transaction, { kind: 'reply', reply });
-      return open;
+      const { state } = transaction;
+      const { status } = reply;
+      on(transaction, status < 200 ? '1xx' : status < 300 ? '2xx' : '300-699', reply);
+      return state === 'proceeding' || (state === 'accepted' && status >= 200 && status < 300);
     },
-    ack: (transaction) => step(transaction, { kind: 'ack' }),
-    end: (transaction) => end(transaction, 'done'),
+    ack(transaction) {
+      const ofSuccess = transaction.state === 'accepted';
+      on(transaction, 'ACK');
+      return ofSuccess;
+    },
+    end,
   };
 }

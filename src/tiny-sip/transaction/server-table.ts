@@ -4,7 +4,6 @@ import { createInviteServerMachine } from './invite-server.ts';
 import { mergeKey, serverKey } from './key.ts';
 import {
   createServerMachine,
-  type Ending,
   type Reply,
   type ServerMachine,
   type ServerTotals,
@@ -26,10 +25,11 @@ export interface ServerTransactions {
   repeated(transaction: ServerTransaction): void;
   /** Answers whether the response went out: a second final one does not. */
   reply(transaction: ServerTransaction, reply: Reply): boolean;
-  ack(transaction: ServerTransaction): void;
+  /** Answers whether the ACK is the TU's: that of a 2xx. */
+  ack(transaction: ServerTransaction): boolean;
   stop(): void;
   readonly size: number;
-  readonly totals: ServerTotals & { readonly unanswered: number };
+  readonly totals: ServerTotals;
 }
 
 /** Methods whose transactions a CANCEL can name; CANCEL and ACK themselves cannot be cancelled. */
@@ -49,7 +49,7 @@ const cancellable = [
 
 /** Every live server transaction by its key; bounded. */
 export function createServerTransactions(timing: Timing, limit: () => number): ServerTransactions {
-  const totals = { absorbed: 0, unsent: 0, unanswered: 0 };
+  const totals: ServerTotals = { absorbed: 0, unsent: 0, unanswered: 0, unacknowledged: 0 };
   const table = new Map<string, ServerTransaction>();
   /** How many live transactions have this merge key. */
   const merges = new Map<string, number>();
@@ -60,13 +60,12 @@ export function createServerTransactions(timing: Timing, limit: () => number): S
     else merges.delete(key);
   };
 
-  const ended = (transaction: ServerTransaction, how: Ending): void => {
+  const ended = (transaction: ServerTransaction): void => {
     table.delete(transaction.key);
     if (transaction.merge !== undefined) count(transaction.merge, -1);
-    if (how === 'unanswered') totals.unanswered += 1;
   };
 
-  const plain = createServerMachine(timing, totals, ended);
+  const plain = createServerMachine(timing, totals, ended) as ServerMachine;
   const invite = createInviteServerMachine(timing, totals, ended) as ServerMachine;
   const machineOf = (method: string): ServerMachine => (method === 'INVITE' ? invite : plain);
 

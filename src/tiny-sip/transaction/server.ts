@@ -1,4 +1,5 @@
 import type { Timer } from '../deps.ts';
+import { type Figure, step, to } from './figure.ts';
 import { lifetime, type Timing, untilTrying } from './timers.ts';
 
 /** A response on its way out, as the transaction sees it. */
@@ -15,10 +16,9 @@ export interface ServerUser {
   send(bytes: Buffer): Promise<void>;
   /** A 100 for this request: the transaction sends one itself when the TU is slow. Let go with the final response. */
   trying: (() => Reply | undefined) | undefined;
+  /** INVITE only: nothing was heard of the TU for too long; to be answered for it, or never. */
+  late?: (() => void) | undefined;
 }
-
-/** How a transaction ended. `unanswered`: no final response went out in time, and now none may. */
-export type Ending = 'done' | 'unanswered';
 
 /** The data of one server transaction; what it does is in the machine that made it. */
 export interface ServerTransaction {
@@ -42,8 +42,8 @@ export interface ServerMachine<T extends ServerTransaction = ServerTransaction> 
   repeated(transaction: T): void;
   /** A second final response does nothing. Answers whether this one went out. */
   reply(transaction: T, reply: Reply): boolean;
-  /** INVITE only. */
-  ack(transaction: T): void;
+  /** INVITE only. Answers whether the ACK is the TU's: that of a 2xx. */
+  ack(transaction: T): boolean;
   /** Ends at once, without a word. A transaction ends only once. */
   end(transaction: T): void;
 }
@@ -54,6 +54,10 @@ export interface ServerTotals {
   absorbed: number;
   /** Responses that the transport did not take. */
   unsent: number;
+  /** No final response was given in time. */
+  unanswered: number;
+  /** The ACK of a refused INVITE never came. */
+  unacknowledged: number;
 }
 
 /** True once a final response was given, or may not be given any more. */
@@ -61,33 +65,18 @@ export function isAnswered(transaction: ServerTransaction): boolean {
   return transaction.state !== 'trying' && transaction.state !== 'proceeding';
 }
 
-type Input =
-  | { readonly kind: 'request' | 'J' | 'expiry' | 'slow' }
-  | { readonly kind: 'reply'; readonly reply: Reply };
+type State = Extract<ServerTransaction['state'], 'trying' | 'proceeding' | 'completed' | 'terminated'>;
+type Input = 'request' | '1xx' | '200-699' | 'slow' | 'expiry' | 'J';
+type Told = Reply | undefined;
 
-type State = 'trying' | 'proceeding' | 'completed' | 'terminated';
+/** As `ServerTransaction`, in the states of figure 8. */
+interface Transaction extends ServerTransaction {
+  state: State;
+}
 
 /**
- * Non-INVITE server transactions, RFC 3261 §17.2.2 figure 8 with RFC 4320 §4:
- *
- *                 |Request: to TU
- *                 V
- *          +-----------+ request: nothing
- *          |  trying   |---+  after 3.5 s: 100 by itself, then proceeding
- *          +-----------+   |
- *       1xx: send |        | 200-699: send
- *                 V        |
- *          +------------+  |
- *      +-->| proceeding |--+---+ request: send 1xx again
- *      +---+------------+  |
- *                 |        |
- *                 V        V
- *              +-----------+ request: send the final again
- *              | completed |---+
- *              +-----------+<--+
- *                 | Timer J
- *                 V
- *              terminated     (64 × T1 without a final: terminated, and nothing is sent any more)
+ * Non-INVITE server transactions, RFC 3261 §17.2.2 figure 8, with RFC 4320 §4: 100 is sent by itself after 3.5 s, and
+ * after 64 × T1 without a final response none is sent any more.
  *
  * Where the RFC ends a transaction because the transport did not take a response, this one stays: the request
  * comes again, and must not be executed again.
@@ -95,102 +84,61 @@ type State = 'trying' | 'proceeding' | 'completed' | 'terminated';
 export function createServerMachine(
   timing: Timing,
   totals: ServerTotals,
-  ended: (transaction: ServerTransaction, how: Ending) => void,
-): ServerMachine {
-  const send = (transaction: ServerTransaction): void => {
-    if (transaction.last === undefined) return;
-    transaction.user?.send(transaction.last).catch(() => {
-      totals.unsent += 1;
-    });
+  ended: (transaction: ServerTransaction) => void,
+): ServerMachine<Transaction> {
+  const { values } = timing;
+  const on = (transaction: Transaction, input: Input, told?: Told): void =>
+    step(figure8, transaction, input, told);
+
+  const wait = (transaction: Transaction, ms: number, input: 'slow' | 'expiry' | 'J'): void => {
+    transaction.timer?.cancel();
+    transaction.timer = timing.coarse(ms, () => on(transaction, input));
   };
-  const again = (transaction: ServerTransaction): void => {
+  const send = (transaction: Transaction, reply: Told): void => sendReply(transaction, reply, totals);
+  const sendAgain = (transaction: Transaction): void => {
+    absorb();
+    sendLast(transaction, totals);
+  };
+  const absorb = (): void => {
     totals.absorbed += 1;
-    send(transaction);
   };
-  const give = (transaction: ServerTransaction, reply: Reply): State => {
-    transaction.last = reply.bytes;
-    send(transaction);
-    return reply.status < 200 ? 'proceeding' : 'completed';
+  const sendTrying = (transaction: Transaction): void => send(transaction, transaction.user?.trying?.());
+  const startExpiry = (transaction: Transaction): void =>
+    wait(transaction, lifetime(values) - untilTrying(values), 'expiry');
+  const countUnanswered = (): void => {
+    totals.unanswered += 1;
   };
+  // RFC 3261 §17.2.2: J is 64 × T1 on datagrams and zero on streams.
+  const startJ = (transaction: Transaction): void => {
+    if (transaction.user?.reliable) on(transaction, 'J');
+    else wait(transaction, lifetime(values), 'J');
+  };
+  const stop = (transaction: Transaction): void => release(transaction);
 
-  const machine: Readonly<Record<State, (transaction: ServerTransaction, input: Input) => State>> = {
-    trying(transaction, input) {
-      switch (input.kind) {
-        case 'reply':
-          return give(transaction, input.reply);
-        case 'slow': {
-          const reply = transaction.user?.trying?.();
-          return reply === undefined ? 'trying' : give(transaction, reply);
-        }
-        case 'expiry':
-          return 'terminated';
-        case 'request':
-          totals.absorbed += 1;
-          return 'trying';
-        case 'J':
-          return 'trying';
-      }
+  const figure8: Figure<State, Input, Transaction, Told> = {
+    trying: {
+      request: to('trying', absorb),
+      slow: to('proceeding', sendTrying, startExpiry),
+      '1xx': to('proceeding', send),
+      '200-699': to('completed', send, startJ),
     },
-    proceeding(transaction, input) {
-      switch (input.kind) {
-        case 'reply':
-          return give(transaction, input.reply);
-        case 'request':
-          again(transaction);
-          return 'proceeding';
-        case 'expiry':
-          return 'terminated';
-        case 'slow':
-        case 'J':
-          return 'proceeding';
-      }
+    proceeding: {
+      request: to('proceeding', sendAgain),
+      slow: to('proceeding', startExpiry),
+      '1xx': to('proceeding', send),
+      '200-699': to('completed', send, startJ),
+      expiry: to('terminated', countUnanswered, stop, ended),
     },
-    completed(transaction, input) {
-      switch (input.kind) {
-        case 'request':
-          again(transaction);
-          return 'completed';
-        case 'J':
-          return 'terminated';
-        case 'reply':
-        case 'slow':
-        case 'expiry':
-          return 'completed';
-      }
+    completed: {
+      request: to('completed', sendAgain),
+      J: to('terminated', stop, ended),
     },
-    terminated: () => 'terminated',
+    terminated: {},
   };
-
-  const wait = (transaction: ServerTransaction, ms: number, kind: 'J' | 'expiry' | 'slow'): void => {
-    transaction.timer?.cancel();
-    transaction.timer = timing.coarse(ms, () => step(transaction, { kind }));
-  };
-
-  function step(transaction: ServerTransaction, input: Input): void {
-    const before = transaction.state as State;
-    const next = machine[before](transaction, input);
-    if (input.kind === 'slow')
-      wait(transaction, lifetime(timing.values) - untilTrying(timing.values), 'expiry');
-    if (next === before) return;
-    transaction.state = next;
-    if (next === 'completed') {
-      if (transaction.user) transaction.user.trying = undefined;
-      // RFC 3261 §17.2.2: J is 64 × T1 on datagrams and zero on streams.
-      if (transaction.user?.reliable) end(transaction, 'done');
-      else wait(transaction, lifetime(timing.values), 'J');
-    } else if (next === 'terminated') end(transaction, input.kind === 'expiry' ? 'unanswered' : 'done');
-  }
-
-  function end(transaction: ServerTransaction, how: Ending): void {
-    transaction.timer?.cancel();
-    transaction.state = 'terminated';
-    transaction.timer = transaction.last = transaction.user = undefined;
-    ended(transaction, how);
-  }
 
   return {
     begin({ key, merge, method }, user) {
-      const transaction: ServerTransaction = {
+      const transaction: Transaction = {
         key,
         merge,
         method,
@@ -199,16 +147,45 @@ export function createServerMachine(
         last: undefined,
         timer: undefined,
       };
-      wait(transaction, untilTrying(timing.values), 'slow');
+      wait(transaction, untilTrying(values), 'slow');
       return transaction;
     },
-    repeated: (transaction) => step(transaction, { kind: 'request' }),
+    repeated: (transaction) => on(transaction, 'request'),
     reply(transaction, reply) {
       if (isAnswered(transaction)) return false;
-      step(transaction, { kind: 'reply', reply });
+      on(transaction, reply.status < 200 ? '1xx' : '200-699', reply);
       return true;
     },
-    ack: () => undefined,
-    end: (transaction) => end(transaction, 'done'),
+    ack: () => false,
+    end(transaction) {
+      transaction.state = 'terminated';
+      stop(transaction);
+      ended(transaction);
+    },
   };
+}
+
+/** What the two server machines do alike. */
+
+/** Sends a reply, and keeps it to be sent again; nothing when there is none. */
+export function sendReply(transaction: ServerTransaction, reply: Told, totals: ServerTotals): void {
+  if (reply === undefined) return;
+  transaction.last = reply.bytes;
+  // Once it is final, nothing but its bytes is needed of the request any more.
+  if (reply.status >= 200 && transaction.user !== undefined)
+    transaction.user.trying = transaction.user.late = undefined;
+  sendLast(transaction, totals);
+}
+
+export function sendLast(transaction: ServerTransaction, totals: ServerTotals): void {
+  if (transaction.last === undefined) return;
+  transaction.user?.send(transaction.last).catch(() => {
+    totals.unsent += 1;
+  });
+}
+
+/** Stops its timer and lets go of all that it holds. */
+export function release(transaction: ServerTransaction): void {
+  transaction.timer?.cancel();
+  transaction.timer = transaction.last = transaction.user = undefined;
 }
