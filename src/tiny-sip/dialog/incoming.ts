@@ -3,6 +3,7 @@ import type { Log } from '../deps.ts';
 import { createResponse } from '../message/create.ts';
 import type { SipRequest, SipResponse } from '../message/message.ts';
 import { serialise } from '../message/serialise.ts';
+import { stored } from '../message/stored.ts';
 import { formatVia } from '../message/via.ts';
 import { serverKey } from '../transaction/key.ts';
 import type { Reply, ServerTransaction } from '../transaction/server.ts';
@@ -225,6 +226,7 @@ export function mark(request: SipRequest, flow: Flow): void {
   const { host, port } = flow.remote;
   const asked = via.rport !== undefined;
   if (!asked && via.host === host) return;
+  if (stored(request).markVia(host, asked ? port : undefined)) return;
   const params: Record<string, string | number> = {};
   for (const [name, value] of via.params) if (name !== 'received' && name !== 'rport') params[name] = value;
   params.received = host;

@@ -1,5 +1,5 @@
 import { passClass, skipSpace, TOKEN } from './chars.ts';
-import { HeaderLines } from './header-lines.ts';
+import { HeaderLines, HOT_BITS, HOT_MASK } from './header-lines.ts';
 import type { Limits } from './limits.ts';
 import {
   CALL_ID,
@@ -14,6 +14,9 @@ import {
   HOT_NAMES,
   identify,
   MAX_FORWARDS,
+  RECORD_ROUTE,
+  REQUIRE,
+  ROUTE,
   TO,
   VIA,
 } from './names.ts';
@@ -62,8 +65,9 @@ const HUGE = 2_147_483_647;
 export function readHead(text: string, bytes: Uint8Array, limits: Limits): Head {
   const most = Math.min(limits.headBytes, MOST_HEAD);
   // A place for each hot name. A literal, since V8 copies one faster than it fills an array.
-  const firsts = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+  const firsts = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
   let again = 0;
+  let more: number[] | undefined;
   let count = 0;
   let line = text.indexOf('\n');
   if (line < 0) return cutShort(text, most, undefined);
@@ -77,7 +81,7 @@ export function readHead(text: string, bytes: Uint8Array, limits: Limits): Head 
       return cutShort(
         text,
         most,
-        startLine(text, start - 2, new HeaderLines(text, bytes, start, firsts, again), limits),
+        startLine(text, start - 2, new HeaderLines(text, bytes, start, firsts, again, more), limits),
       );
     if (bytes[line - 1] !== 13) return failed('LINE_END');
     if (line === at + 1) break;
@@ -86,7 +90,11 @@ export function readHead(text: string, bytes: Uint8Array, limits: Limits): Head 
     if (place !== 0) {
       const id = place & HOT_MASK;
       if (firsts[id] === 0) firsts[id] = place >> HOT_BITS;
-      else again |= 1 << id;
+      else {
+        again |= 1 << id;
+        if (more === undefined) more = [place];
+        else more.push(place);
+      }
     } else if (at === start && (bytes[at] === 32 || bytes[at] === 9)) {
       // The start line is not folded (RFC 3261 §7.1).
       fault = 'HEADER_LINE';
@@ -96,7 +104,7 @@ export function readHead(text: string, bytes: Uint8Array, limits: Limits): Head 
   if (count > limits.headers) return failed('TOO_MANY_HEADERS');
   const bodyAt = line + 1;
   if (bodyAt > most) return failed('HEAD_TOO_LONG');
-  const lines = new HeaderLines(text, bytes, start, firsts, again);
+  const lines = new HeaderLines(text, bytes, start, firsts, again, more);
   const message = startLine(text, start - 2, lines, limits);
   let declared = -1;
   const lengthAt = firsts[CONTENT_LENGTH] as number;
@@ -121,10 +129,6 @@ function carefulLength(lines: HeaderLines): number {
   return declared;
 }
 
-/** Bits of a hot place below the place of the value. */
-const HOT_BITS = 4;
-const HOT_MASK = 15;
-
 /**
  * When the line at `at` is one of a hot header: where its value begins, shifted, with the number of its name; else 0.
  * The usual spellings are looked for first; any other begins with the same letters.
@@ -142,6 +146,13 @@ function hotPlace(text: string, bytes: Uint8Array, at: number, end: number): num
       const letter = bytes[at + 8];
       id = letter === 76 ? CONTENT_LENGTH : letter === 84 ? CONTENT_TYPE : CONTACT; // L, T
     }
+  } else if (id === REQUIRE) {
+    const letter = (bytes[at + 2] as number) | 32;
+    if (letter === 117)
+      id = ROUTE; // u
+    else if (letter === 99)
+      id = RECORD_ROUTE; // c
+    else if (letter !== 113) return 0; // q
   }
   if (id !== OTHER && hasName(text, bytes, at, id))
     return ((at + (NAME_ENDS[id] as number)) << HOT_BITS) | id;
@@ -159,10 +170,10 @@ function hasName(text: string, bytes: Uint8Array, at: number, id: number): boole
 const COLD = 255;
 const OTHER = 0;
 
-/** By first letter the hot name that it leaves possible; EVENT and CALL_ID stand for all that begin with E and C. */
+/** By first letter the hot name that it leaves possible; EVENT, CALL_ID and REQUIRE stand for all with E, C and R. */
 const BY_LETTER: Uint8Array = (() => {
   const table = new Uint8Array(256).fill(COLD);
-  for (const letter of 'cefiIlLmoOtv') table[letter.charCodeAt(0)] = OTHER;
+  for (const letter of 'cefiIlLmoOrtv') table[letter.charCodeAt(0)] = OTHER;
   for (const [letter, id] of [
     ['V', VIA],
     ['F', FROM],
@@ -170,6 +181,7 @@ const BY_LETTER: Uint8Array = (() => {
     ['M', MAX_FORWARDS],
     ['E', EVENT],
     ['C', CALL_ID],
+    ['R', REQUIRE],
   ] as const)
     table[letter.charCodeAt(0)] = id;
   return table;

@@ -38,7 +38,7 @@ import {
   readHops,
   readLength,
 } from './values.ts';
-import { quickVia, readVia, readVias, type Via } from './via.ts';
+import { markVia, quickVia, readVia, readVias, type Via } from './via.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 const NO_ADDRESSES: readonly NameAddr[] = [];
@@ -220,6 +220,21 @@ export class Message {
     this.headerLines.replace(at, parts.length > 1 ? parts.slice(1).join(', ') : undefined);
     this.forget(id);
     return parts[0] ?? '';
+  }
+
+  /**
+   * Writes `received`, and `rport` where it is given, into the top Via of what was read. Answers whether that was done;
+   * what is not of the usual shape is left as it is.
+   */
+  markVia(received: string, rport: number | undefined): boolean {
+    const { head } = this.headerLines;
+    const via = this.topVia;
+    const marked = via === undefined || head === '' ? undefined : markVia(via, head, received, rport);
+    if (marked === undefined) return false;
+    this.headerLines.rewriteVia(marked.text);
+    this.keptVia = marked.via;
+    this.keptVias = undefined;
+    return true;
   }
 
   /** A value was changed: what was decoded from it is worth nothing any more. */

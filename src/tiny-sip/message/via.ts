@@ -72,6 +72,32 @@ class ReadVia implements Via {
     this.end = end;
   }
 
+  /**
+   * The same value with `received` and, where it was asked for, `rport` (RFC 3581 §4), and its text. Undefined when it
+   * is not alone on its line of `head`, or not of the usual shape.
+   */
+  marked(head: string, received: string, rport: number | undefined): ReadVia | undefined {
+    if (this.text !== head || head.charCodeAt(this.end) !== 13) return undefined;
+    let params = head.slice(this.paramsAt, this.end);
+    if (UNUSUAL.test(params)) return undefined;
+    if (rport !== undefined) {
+      const at = params.indexOf(';rport');
+      const after = at + 6;
+      if (at < 0 || (after < params.length && params.charCodeAt(after) !== 59)) return undefined;
+      params = params.slice(0, at) + params.slice(after);
+    }
+    const host = this.host.includes(':') ? `[${this.host}]` : this.host;
+    const sent = `SIP/2.0/${this.transport} ${host}${this.port === undefined ? '' : `:${this.port}`}`;
+    const more = rport === undefined ? `;received=${received}` : `;received=${received};rport=${rport}`;
+    const text = sent + params + more;
+    return new ReadVia(this.transport, this.host, this.port, this.branch, text, sent.length, text.length);
+  }
+
+  /** All of the text that it was read from. */
+  get whole(): string {
+    return this.text;
+  }
+
   private find(name: string): string | undefined {
     return paramIn(this.text, this.paramsAt, this.end, name);
   }
@@ -105,6 +131,20 @@ class ReadVia implements Via {
     const host = this.host.includes(':') ? `[${this.host}]` : this.host;
     return (this.port === undefined ? host : `${host}:${this.port}`).toLowerCase();
   }
+}
+
+/** Parameters that are marked with more care: quoted ones, and those that are marked already. */
+const UNUSUAL = /"|received|rport(?:=|.*;[ \t]*rport)/i;
+
+/** `marked` for a value that may have been read by whichever reader. */
+export function markVia(
+  via: Via,
+  head: string,
+  received: string,
+  rport: number | undefined,
+): { readonly via: Via; readonly text: string } | undefined {
+  const marked = via instanceof ReadVia ? via.marked(head, received, rport) : undefined;
+  return marked && { via: marked, text: marked.whole };
 }
 
 /** Reads one value. Throws SipSyntaxError. */
