@@ -21,12 +21,33 @@ const DEFAULT_TICK = 500;
 /** Slots of the wheel: about eight minutes a turn with the default tick. */
 const SLOTS = 1024;
 
-interface Entry extends Timer {
+/** A class, since a stack may hold ten thousands of them: what cancels it is no closure of its own. */
+class Entry implements Timer {
   /** The tick at whose end it falls due. */
-  due: number;
+  readonly due: number;
+  /** Undefined once it ran or was cancelled. */
   run: (() => void) | undefined;
   before: Entry | undefined;
   after: Entry | undefined;
+  private readonly wheel: Slots;
+
+  constructor(wheel: Slots, due: number, run: () => void, after: Entry | undefined) {
+    this.wheel = wheel;
+    this.due = due;
+    this.run = run;
+    this.before = undefined;
+    this.after = after;
+  }
+
+  cancel(): void {
+    if (this.run === undefined) return;
+    this.run = undefined;
+    this.wheel.cancelled(this);
+  }
+}
+
+interface Slots {
+  cancelled(entry: Entry): void;
 }
 
 export function createWheel(clock: Clock, options: { readonly tick?: number } = {}): Wheel {
@@ -39,6 +60,8 @@ export function createWheel(clock: Clock, options: { readonly tick?: number } = 
   let ticking: Timer | undefined;
   /** The tick for which it is set. */
   let armedFor = 0;
+  /** Whether `settle` will run before the program waits again. */
+  let settling = false;
 
   const unlink = (entry: Entry): void => {
     if (entry.before) entry.before.after = entry.after;
@@ -58,10 +81,32 @@ export function createWheel(clock: Clock, options: { readonly tick?: number } = 
   };
 
   const arm = (): void => {
-    if (ticking !== undefined || size === 0) return;
+    if (size === 0) return;
     const next = nextTick(done + 1);
+    if (ticking !== undefined) {
+      if (next >= armedFor) return;
+      ticking.cancel();
+    }
     ticking = clock.after(Math.max(0, next * tick - clock.now()), turn);
     armedFor = next;
+  };
+
+  /**
+   * Sets the clock's timer as the entries want it. Many timers are cancelled in the very turn in which they were
+   * started (a transaction that is answered at once), and then the clock's is left alone.
+   */
+  const settle = (): void => {
+    settling = false;
+    arm();
+    if (size > 0) return;
+    ticking?.cancel();
+    ticking = undefined;
+  };
+
+  const settleSoon = (): void => {
+    if (settling) return;
+    settling = true;
+    queueMicrotask(settle);
   };
 
   const turn = (): void => {
@@ -105,38 +150,28 @@ export function createWheel(clock: Clock, options: { readonly tick?: number } = 
     }
   };
 
+  const room: Slots = {
+    cancelled(entry) {
+      // Already taken out when it is about to run in this very tick.
+      if (entry.before !== undefined || slots[entry.due % SLOTS] === entry) unlink(entry);
+      if (size === 0) settleSoon();
+    },
+  };
+
   return {
     get size() {
       return size;
     },
     after(ms, run) {
-      if (size === 0) done = Math.max(done, Math.floor(clock.now() / tick));
-      const due = Math.max(done + 1, Math.ceil((clock.now() + ms) / tick));
+      const now = clock.now();
+      if (size === 0) done = Math.max(done, Math.floor(now / tick));
+      const due = Math.max(done + 1, Math.ceil((now + ms) / tick));
       const slot = due % SLOTS;
-      const entry: Entry = {
-        due,
-        run,
-        before: undefined,
-        after: slots[slot],
-        cancel() {
-          if (entry.run === undefined) return;
-          entry.run = undefined;
-          // Already taken out when it is about to run in this very tick.
-          if (entry.before !== undefined || slots[entry.due % SLOTS] === entry) unlink(entry);
-          if (size === 0) {
-            ticking?.cancel();
-            ticking = undefined;
-          }
-        },
-      };
+      const entry = new Entry(room, due, run, slots[slot]);
       if (entry.after) entry.after.before = entry;
       slots[slot] = entry;
       size += 1;
-      if (ticking !== undefined && due < armedFor) {
-        ticking.cancel();
-        ticking = undefined;
-      }
-      arm();
+      if (ticking === undefined || due < armedFor) settleSoon();
       return entry;
     },
   };
