@@ -6,6 +6,7 @@ import { middle } from './figure.ts';
 import { leanFlags } from './flags.ts';
 import { compilePeers } from './peers.ts';
 import type { ScaleResult } from './scale.ts';
+import type { StateResult } from './state.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 
@@ -48,6 +49,27 @@ export async function scaleFigures(say: (text: string) => void): Promise<Figure[
         ...(result === first ? {} : { goal: { atMost: FLAT } }),
         note: `${Math.round(result.cpu)} µs CPU with answer`,
       });
+  }
+  return all;
+}
+
+/** What is shown of a live thing of the stack, by the names of `state.ts`. */
+const LIVE = [
+  ['serverTransaction', 'server transaction, answered, until timer J'],
+  ['clientTransaction', 'client transaction, unanswered'],
+  ['registration', 'registration'],
+  ['subscriber', "subscription, the subscriber's side"],
+  ['notifier', "subscription, the notifier's side"],
+] as const;
+
+/** Memory of what the stack keeps, each of 2,000 on the average. */
+export async function stateFigures(say: (text: string) => void): Promise<Figure[]> {
+  const all: Figure[] = [];
+  for (const [variant, flags] of VARIANTS) {
+    say(`bytes per transaction, registration and subscription, ${variant}`);
+    const result = await measured<StateResult>('state.ts', [...flags(), '--expose-gc']);
+    for (const [key, name] of LIVE)
+      all.push({ name: `memory of a ${name}, ${variant}`, unit: 'bytes', ours: result[key], as: 'alone' });
   }
   return all;
 }
