@@ -98,9 +98,6 @@ export function createWheel(clock: Clock, options: { readonly tick?: number } = 
   const settle = (): void => {
     settling = false;
     arm();
-    if (size > 0) return;
-    ticking?.cancel();
-    ticking = undefined;
   };
 
   const settleSoon = (): void => {
@@ -154,7 +151,9 @@ export function createWheel(clock: Clock, options: { readonly tick?: number } = 
     cancelled(entry) {
       // Already taken out when it is about to run in this very tick.
       if (entry.before !== undefined || slots[entry.due % SLOTS] === entry) unlink(entry);
-      if (size === 0) settleSoon();
+      if (size > 0) return;
+      ticking?.cancel();
+      ticking = undefined;
     },
   };
 
