@@ -25,7 +25,7 @@ async function uas(): Promise<number> {
       ? createUdpTransport(deps, { host, port: 0 })
       : createTcpTransport(deps, { host, port: 0 });
   // Timer J is 64 × T1: with the default, nothing but a table of 50,000 would be measured, and the start of the program.
-  const stack = createStack(deps, { transports: [transport], timers: { t1: 50 } });
+  const stack = createStack(deps, { transports: [transport], timers: { t1: 20 } });
   stack.on('MESSAGE', (incoming) => {
     answered += 1;
     incoming.respond(200);
