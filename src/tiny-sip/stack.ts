@@ -48,6 +48,7 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
   const token = createTokens(random);
 
   const trace = (direction: 'in' | 'out', flow: Flow, message: SipMessage, bytes: Buffer): void => {
+    if (traceListeners.size === 0) return;
     for (const listener of traceListeners) listener(direction, flow, message, bytes);
   };
 

@@ -57,6 +57,8 @@ export function createWheel(clock: Clock, options: { readonly tick?: number } = 
   let ticking: Timer | undefined;
   /** The tick for which it is set. */
   let armedFor = 0;
+  /** Whether `settle` will run before the program waits again. */
+  let settling = false;
 
   const unlink = (entry: Entry): void => {
     if (entry.before) entry.before.after = entry.after;
@@ -76,10 +78,29 @@ export function createWheel(clock: Clock, options: { readonly tick?: number } = 
   };
 
   const arm = (): void => {
-    if (ticking !== undefined || size === 0) return;
+    if (size === 0) return;
     const next = nextTick(done + 1);
+    if (ticking !== undefined) {
+      if (next >= armedFor) return;
+      ticking.cancel();
+    }
     ticking = clock.after(Math.max(0, next * tick - clock.now()), turn);
     armedFor = next;
+  };
+
+  /**
+   * Sets the clock's timer as the entries want it. Many timers are cancelled in the very turn in which they were
+   * started (a transaction that is answered at once), and then the clock's is left alone.
+   */
+  const settle = (): void => {
+    settling = false;
+    arm();
+  };
+
+  const settleSoon = (): void => {
+    if (settling) return;
+    settling = true;
+    queueMicrotask(settle);
   };
 
   const turn = (): void => {
@@ -141,19 +162,16 @@ export function createWheel(clock: Clock, options: { readonly tick?: number } = 
       return size;
     },
     after(ms, run) {
-      if (size === 0) done = Math.max(done, Math.floor(clock.now() / tick));
-      const due = Math.max(done + 1, Math.ceil((clock.now() + ms) / tick));
+      const now = clock.now();
+      if (size === 0) done = Math.max(done, Math.floor(now / tick));
+      const due = Math.max(done + 1, Math.ceil((now + ms) / tick));
       const slot = due % SLOTS;
       const entry = new Entry(spokes, due, run);
       entry.after = slots[slot];
       if (entry.after) entry.after.before = entry;
       slots[slot] = entry;
       size += 1;
-      if (ticking !== undefined && due < armedFor) {
-        ticking.cancel();
-        ticking = undefined;
-      }
-      arm();
+      if (ticking === undefined || due < armedFor) settleSoon();
       return entry;
     },
   };

@@ -29,6 +29,11 @@ export function met(figure: Figure): boolean | undefined {
   return 'atMost' in figure.goal ? value <= figure.goal.atMost : value >= figure.goal.atLeast;
 }
 
+/** The median of what several turns measured. */
+export function middle(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+}
+
 export function table(figures: readonly Figure[]): string {
   const head = ['figure', 'ours', 'base', 'compared', 'goal', '', ''];
   const rows = figures.map((figure) => {

@@ -20,7 +20,7 @@ export function readOurs(bytes: Buffer): number {
     (message.toTag?.length ?? 0) +
     (message.callId?.length ?? 0) +
     (message.cseq?.number ?? 0) +
-    (contacts === '*' ? 1 : contacts.length) +
+    (contacts === '*' ? 1 : (contacts[0]?.uri.length ?? 0) + contacts.length) +
     (message.expires ?? 0) +
     (message.event?.package.length ?? 0) +
     (message.maxForwards ?? 0) +

@@ -5,7 +5,8 @@
 import { parseArgs } from 'node:util';
 import { type Figure, met, outcome, table } from './figure.ts';
 import { loadFigures } from './load-figures.ts';
-import { parseFigures, scaleFigures } from './rate-figures.ts';
+import { parseFigures, scaleFigures, stateFigures } from './rate-figures.ts';
+import { uasFigures } from './uas-figures.ts';
 
 const { values } = parseArgs({
   options: {
@@ -18,6 +19,8 @@ const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 const parts: readonly (readonly [name: string, run: () => Promise<Figure[]>])[] = [
   ['parse', () => parseFigures(say)],
+  ['uas', () => uasFigures(say)],
+  ['state', () => stateFigures(say)],
   ['scale', () => scaleFigures(say)],
   ['load', () => loadFigures(Number(values.seconds), say)],
 ];

@@ -27,6 +27,7 @@ test('no timer runs when none waits, and one when thousands do', async () => {
   const wheel = createWheel(clock);
   assert.is(clock.pending(), 0);
   const timers = Array.from({ length: 5_000 }, (_, i) => wheel.after(1_000 + i, () => undefined));
+  await clock.settle();
   assert.is(clock.pending(), 1);
   assert.is(wheel.size, 5_000);
   for (const timer of timers) timer.cancel();
@@ -35,6 +36,30 @@ test('no timer runs when none waits, and one when thousands do', async () => {
   wheel.after(2_000, () => undefined);
   await clock.advance(3_000);
   assert.is(clock.pending(), 0);
+});
+
+test('timers that are cancelled in the turn that started them leave the clock alone', async () => {
+  const clock = createFakeClock();
+  let set = 0;
+  const wheel = createWheel({
+    ...clock,
+    after(ms, run) {
+      set += 1;
+      return clock.after(ms, run);
+    },
+  });
+  for (let i = 0; i < 1_000; i += 1) {
+    wheel.after(3_500, () => undefined).cancel();
+    if (i % 10 === 0) await Promise.resolve();
+  }
+  await clock.settle();
+  assert.is(set, 0);
+  assert.is(clock.pending(), 0);
+  const ran: string[] = [];
+  wheel.after(3_500, () => ran.push('gone')).cancel();
+  wheel.after(3_500, () => ran.push('kept'));
+  await clock.advance(4_000);
+  assert.equal(ran, ['kept']);
 });
 
 test('a far timer does not wake the machine twice a second', async () => {
@@ -126,6 +151,7 @@ test('after a machine slept for hours everything due runs once, in order', async
   });
   const ran: number[] = [];
   for (const due of [5_000, 1_000, 900_000, 3_000_000, 90_000_000]) wheel.after(due, () => ran.push(due));
+  await Promise.resolve();
   now = 10_000_000;
   pending?.();
   assert.equal(ran, [1_000, 5_000, 900_000, 3_000_000]);

@@ -53,73 +53,96 @@ export interface Dialog {
 
 /** From what was written down. */
 export function restoreDialog(record: DialogRecord): Dialog {
-  let { localSeq, remoteSeq, remoteTarget } = record;
+  return new KeptDialog(record);
+}
 
-  const build: (method: string, seq: number, ...rest: BuildRest) => SipRequest = (
-    method,
-    seq,
-    headers,
-    body,
-  ) => {
-    const route = routed(remoteTarget, record.routeSet);
+/**
+ * A class, since a notifier holds ten thousands: an object of closures with getters takes some two kilobytes more, for
+ * V8 keeps a table of names for each one.
+ */
+class KeptDialog implements Dialog {
+  localSeq: number;
+  remoteTarget: string;
+  private remoteSeq: number | undefined;
+  /** What does not change; its three values that do are those above. */
+  private readonly fixed: DialogRecord;
+
+  constructor(record: DialogRecord) {
+    this.fixed = record;
+    this.localSeq = record.localSeq;
+    this.remoteSeq = record.remoteSeq;
+    this.remoteTarget = record.remoteTarget;
+  }
+
+  get callId(): string {
+    return this.fixed.callId;
+  }
+
+  get localTag(): string {
+    return this.fixed.localTag;
+  }
+
+  get remoteTag(): string {
+    return this.fixed.remoteTag;
+  }
+
+  get routeSet(): readonly string[] {
+    return this.fixed.routeSet;
+  }
+
+  request(method: string, ...rest: BuildRest): SipRequest {
+    this.localSeq += 1;
+    return this.build(method, this.localSeq, ...rest);
+  }
+
+  ack(seq: number, ...rest: BuildRest): SipRequest {
+    return this.build('ACK', seq, ...rest);
+  }
+
+  used(seq: number | undefined): void {
+    if (seq !== undefined && seq > this.localSeq) this.localSeq = seq;
+  }
+
+  take(request: SipRequest): boolean {
+    if (!this.inOrder(request)) return false;
+    this.retarget(request);
+    return true;
+  }
+
+  inOrder(request: SipRequest): boolean {
+    const seq = request.cseq?.number ?? 0;
+    if (this.remoteSeq !== undefined && seq <= this.remoteSeq) return false;
+    this.remoteSeq = seq;
+    return true;
+  }
+
+  retarget(message: SipHeaders): void {
+    const contact = contactOf(message);
+    if (contact !== undefined) this.remoteTarget = contact;
+  }
+
+  record(): DialogRecord {
+    const { localSeq, remoteSeq, remoteTarget } = this;
+    return { ...this.fixed, localSeq, remoteSeq, remoteTarget };
+  }
+
+  private build(method: string, seq: number, ...[headers, body]: BuildRest): SipRequest {
+    const { localUri, localTag, remoteUri, remoteTag, callId, routeSet } = this.fixed;
+    const route = routed(this.remoteTarget, routeSet);
     return createRequest({
       method,
       uri: route.uri,
       headers: {
         Route: route.values,
-        From: formatNameAddr({ uri: record.localUri, params: { tag: record.localTag } }),
-        To: formatNameAddr({
-          uri: record.remoteUri,
-          params: record.remoteTag === '' ? {} : { tag: record.remoteTag },
-        }),
-        'Call-ID': record.callId,
+        From: formatNameAddr({ uri: localUri, params: { tag: localTag } }),
+        To: formatNameAddr({ uri: remoteUri, params: remoteTag === '' ? {} : { tag: remoteTag } }),
+        'Call-ID': callId,
         CSeq: `${seq} ${method}`,
         ...headers,
       },
       body,
     });
-  };
-
-  const inOrder = (request: SipRequest): boolean => {
-    const seq = request.cseq?.number ?? 0;
-    if (remoteSeq !== undefined && seq <= remoteSeq) return false;
-    remoteSeq = seq;
-    return true;
-  };
-
-  const retarget = (message: SipHeaders): void => {
-    const contact = contactOf(message);
-    if (contact !== undefined) remoteTarget = contact;
-  };
-
-  return {
-    request(method, headers, body) {
-      localSeq += 1;
-      return build(method, localSeq, headers, body);
-    },
-    ack: (seq, headers, body) => build('ACK', seq, headers, body),
-    used(seq) {
-      if (seq !== undefined && seq > localSeq) localSeq = seq;
-    },
-    take(request) {
-      if (!inOrder(request)) return false;
-      retarget(request);
-      return true;
-    },
-    inOrder,
-    retarget,
-    callId: record.callId,
-    localTag: record.localTag,
-    remoteTag: record.remoteTag,
-    get localSeq() {
-      return localSeq;
-    },
-    get remoteTarget() {
-      return remoteTarget;
-    },
-    routeSet: record.routeSet,
-    record: () => ({ ...record, localSeq, remoteSeq, remoteTarget }),
-  };
+  }
 }
 
 /**

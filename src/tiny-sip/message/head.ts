@@ -1,5 +1,5 @@
 import { passClass, skipSpace, TOKEN } from './chars.ts';
-import { HeaderLines } from './header-lines.ts';
+import { HeaderLines, HOT_BITS, HOT_MASK } from './header-lines.ts';
 import type { Limits } from './limits.ts';
 import {
   CALL_ID,
@@ -11,13 +11,17 @@ import {
   EXPIRES,
   FROM,
   HOT,
-  HOT_BYTES,
+  HOT_NAMES,
   identify,
   MAX_FORWARDS,
+  RECORD_ROUTE,
+  REQUIRE,
+  ROUTE,
   TO,
   VIA,
 } from './names.ts';
 import { isWord, passBytes, passPlainUri, word } from './pass.ts';
+import { compiled, matchAt, REQUEST_LINE } from './patterns.ts';
 import { Message } from './stored.ts';
 import { quickNumber, readNumber } from './values.ts';
 
@@ -61,8 +65,9 @@ const HUGE = 2_147_483_647;
 export function readHead(text: string, bytes: Uint8Array, limits: Limits): Head {
   const most = Math.min(limits.headBytes, MOST_HEAD);
   // A place for each hot name. A literal, since V8 copies one faster than it fills an array.
-  const firsts = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+  const firsts = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
   let again = 0;
+  let more: number[] | undefined;
   let count = 0;
   let line = text.indexOf('\n');
   if (line < 0) return cutShort(text, most, undefined);
@@ -77,7 +82,7 @@ export function readHead(text: string, bytes: Uint8Array, limits: Limits): Head 
       return cutShort(
         text,
         most,
-        startLine(text, start - 2, new HeaderLines(text, bytes, start, firsts, again), limits),
+        startLine(text, start - 2, new HeaderLines(text, bytes, start, firsts, again, more), limits),
       );
     }
     if (bytes[line - 1] !== 13) return failed('LINE_END');
@@ -87,7 +92,11 @@ export function readHead(text: string, bytes: Uint8Array, limits: Limits): Head 
     if (place !== 0) {
       const id = place & HOT_MASK;
       if (firsts[id] === 0) firsts[id] = place >> HOT_BITS;
-      else again |= 1 << id;
+      else {
+        again |= 1 << id;
+        if (more === undefined) more = [place];
+        else more.push(place);
+      }
     } else if (at === start && (bytes[at] === 32 || bytes[at] === 9)) {
       // The start line is not folded (RFC 3261 §7.1).
       fault = 'HEADER_LINE';
@@ -97,12 +106,12 @@ export function readHead(text: string, bytes: Uint8Array, limits: Limits): Head 
   if (count > limits.headers) return failed('TOO_MANY_HEADERS');
   const bodyAt = line + 1;
   if (bodyAt > most) return failed('HEAD_TOO_LONG');
-  const lines = new HeaderLines(text, bytes, start, firsts, again);
+  const lines = new HeaderLines(text, bytes, start, firsts, again, more);
   const message = startLine(text, start - 2, lines, limits);
   let declared = -1;
   const lengthAt = firsts[CONTENT_LENGTH] as number;
   if (lengthAt !== 0) {
-    declared = (again & (1 << CONTENT_LENGTH)) === 0 ? quickNumber(bytes, lengthAt) : -1;
+    declared = (again & (1 << CONTENT_LENGTH)) === 0 ? quickNumber(bytes, text, lengthAt) : -1;
     if (declared < 0) declared = carefulLength(lines);
     if (declared < 0) return { message: plain(message), fault: 'CONTENT_LENGTH', bodyAt, declared: -1 };
   }
@@ -122,57 +131,67 @@ function carefulLength(lines: HeaderLines): number {
   return declared;
 }
 
-/** Bits of a hot place below the place of the value. */
-const HOT_BITS = 4;
-const HOT_MASK = 15;
-
 /**
  * When the line at `at` is one of a hot header: where its value begins, shifted, with the number of its name; else 0.
  * The usual spellings are looked for first; any other begins with the same letters.
  */
 function hotPlace(text: string, bytes: Uint8Array, at: number, end: number): number {
-  const id = hotName(bytes, at);
-  if (id < 0) return 0;
-  const name = HOT_BYTES[id] as Uint8Array;
-  if (id !== 0 && isWord(bytes, at, name)) return ((at + name.length) << HOT_BITS) | id;
+  let id = BY_LETTER[bytes[at] as number] as number;
+  if (id === COLD) return 0;
+  if (id === EVENT) {
+    if (bytes[at + 1] === 120) id = EXPIRES; // x
+  } else if (id === CALL_ID) {
+    if (bytes[at + 2] === 101)
+      id = CSEQ; // e
+    else if (bytes[at + 2] !== 108) {
+      // Not l: Contact, or the eighth letter of what begins with Content.
+      const letter = bytes[at + 8];
+      id = letter === 76 ? CONTENT_LENGTH : letter === 84 ? CONTENT_TYPE : CONTACT; // L, T
+    }
+  } else if (id === REQUIRE) {
+    const letter = (bytes[at + 2] as number) | 32;
+    if (letter === 117)
+      id = ROUTE; // u
+    else if (letter === 99)
+      id = RECORD_ROUTE; // c
+    else if (letter !== 113) return 0; // q
+  }
+  if (id !== OTHER && hasName(text, bytes, at, id))
+    return ((at + (NAME_ENDS[id] as number)) << HOT_BITS) | id;
   return otherSpelling(text, at, end);
 }
 
-/** The hot name that the first letters of a line leave possible; 0 if only by another spelling, -1 if none. */
-function hotName(bytes: Uint8Array, at: number): number {
-  switch (bytes[at]) {
-    case 86: // V
-      return VIA;
-    case 70: // F
-      return FROM;
-    case 84: // T
-      return TO;
-    case 77: // M
-      return MAX_FORWARDS;
-    case 69: // E
-      return bytes[at + 1] === 120 ? EXPIRES : EVENT; // x
-    case 67: // C
-      if (bytes[at + 2] === 108) return CALL_ID; // l
-      if (bytes[at + 2] === 101) return CSEQ; // e
-      if (bytes[at + 8] === 76) return CONTENT_LENGTH; // L
-      return bytes[at + 8] === 84 ? CONTENT_TYPE : CONTACT; // T
-    case 99: // c
-    case 101: // e
-    case 102: // f
-    case 105: // i
-    case 73: // I
-    case 108: // l
-    case 76: // L
-    case 109: // m
-    case 111: // o
-    case 79: // O
-    case 116: // t
-    case 118: // v
-      return 0;
-    default:
-      return -1;
-  }
+/** Whether the line at `at` begins with that name and its colon. */
+function hasName(text: string, bytes: Uint8Array, at: number, id: number): boolean {
+  return compiled
+    ? isWord(bytes, at, HOT_BYTES[id] as Uint8Array)
+    : text.startsWith(HOT_NAMES[id] as string, at);
 }
+
+/** Stands for a line whose first letter no hot name has, and for one whose name is spelt unusually if it is one. */
+const COLD = 255;
+const OTHER = 0;
+
+/** By first letter the hot name that it leaves possible; EVENT, CALL_ID and REQUIRE stand for all with E, C and R. */
+const BY_LETTER: Uint8Array = (() => {
+  const table = new Uint8Array(256).fill(COLD);
+  for (const letter of 'cefiIlLmoOrtv') table[letter.charCodeAt(0)] = OTHER;
+  for (const [letter, id] of [
+    ['V', VIA],
+    ['F', FROM],
+    ['T', TO],
+    ['M', MAX_FORWARDS],
+    ['E', EVENT],
+    ['C', CALL_ID],
+    ['R', REQUIRE],
+  ] as const)
+    table[letter.charCodeAt(0)] = id;
+  return table;
+})();
+
+/** Lengths of the hot names by number, with their colon. */
+const NAME_ENDS: Uint8Array = Uint8Array.from(HOT_NAMES, (name) => name.length);
+const HOT_BYTES: readonly Uint8Array[] = HOT_NAMES.map(word);
 
 /** The same for names in another case, in compact form, or with blanks before the colon. */
 function otherSpelling(text: string, at: number, end: number): number {
@@ -205,6 +224,12 @@ function startLine(text: string, end: number, lines: HeaderLines, limits: Limits
   const { bytes } = lines;
   if (bytes[3] !== 47) {
     // The usual shape: a token, a plain URI, SIP/2.0.
+    if (!compiled) {
+      const found = matchAt(REQUEST_LINE, text, 0);
+      const uri = found?.[2] ?? '';
+      if (found !== null && uri.length <= limits.uri)
+        return new Message(found[1] as string, 0, uri, lines, true);
+    }
     const method = passBytes(bytes, 0, TOKEN);
     const uri = bytes[method] === 32 && method > 0 ? passPlainUri(bytes, method + 1) : -1;
     if (uri > 0 && uri === end - 8 && isWord(bytes, uri, VERSION) && uri - method - 1 <= limits.uri)

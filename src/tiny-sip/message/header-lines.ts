@@ -1,6 +1,6 @@
 import { SipSyntaxError } from '../errors.ts';
 import { allOf, passClass, skipSpace, TOKEN, trimEnd } from './chars.ts';
-import { HOT, identify, idOf, isWords, LONG, MAX_FORWARDS, severalOf } from './names.ts';
+import { HOT, identify, idOf, isWords, LONG, MAX_FORWARDS, severalOf, VIA } from './names.ts';
 import { refuseBreaks, toWire } from './text.ts';
 
 /** Set in an index entry when the value is folded over lines. */
@@ -8,6 +8,10 @@ const FOLDED = 128;
 /** Bits of an index entry below the place of the value: the fold and the number of the name. */
 const PLACE_SHIFT = 8;
 const ID_MASK = 127;
+
+/** Bits of a hot place below the place of the value: those of the name's number. */
+export const HOT_BITS = 4;
+export const HOT_MASK = 15;
 
 /** An array gives several values: of a list of words joined on one line, of any other header a line each. */
 export type HeaderValue = string | number | readonly string[];
@@ -29,18 +33,31 @@ export class HeaderLines {
   declare private firsts: readonly number[];
   /** A bit by number of each hot name that is on several lines. */
   declare private readonly again: number;
+  /** The places of their further lines with their numbers, in the order of the lines. */
+  declare private readonly more: readonly number[] | undefined;
+  /** What stands in place of the first Via line of what was read, when something was written into it. */
+  declare private via: string | undefined;
   declare private index: number[] | undefined;
   /** With `names` and `values` what the lines are, once `toLists` was called. */
   declare ids: number[];
   declare names: string[];
   declare values: string[];
 
-  constructor(head: string, bytes: Uint8Array, start: number, firsts: readonly number[], again: number) {
+  constructor(
+    head: string,
+    bytes: Uint8Array,
+    start: number,
+    firsts: readonly number[],
+    again: number,
+    more: readonly number[] | undefined,
+  ) {
     this.head = head;
     this.bytes = bytes;
     this.start = start;
     this.firsts = firsts;
     this.again = again;
+    this.more = more;
+    this.via = undefined;
     this.index = undefined;
     this.ids = NO_IDS;
     this.names = NO_TEXTS;
@@ -49,8 +66,9 @@ export class HeaderLines {
   }
 
   copy(): HeaderLines {
-    const twin = new HeaderLines(this.head, this.bytes, this.start, this.firsts, this.again);
+    const twin = new HeaderLines(this.head, this.bytes, this.start, this.firsts, this.again, this.more);
     twin.index = this.index;
+    twin.via = this.via;
     if (this.head !== '') return twin;
     twin.ids = this.ids.slice();
     twin.names = this.names.slice();
@@ -60,7 +78,12 @@ export class HeaderLines {
 
   /** Where in `head` the first value of a hot header begins; 0 when it has to be looked for by other ways. */
   place(id: number): number {
-    return this.firsts[id] as number;
+    return id === VIA && this.via !== undefined ? 0 : (this.firsts[id] as number);
+  }
+
+  /** Puts another value, known to be clean, in place of the first Via line of what was read. */
+  rewriteVia(value: string): void {
+    this.via = value;
   }
 
   /** The same, but 0 as well when the header has several lines. */
@@ -74,6 +97,7 @@ export class HeaderLines {
       const at = this.ids.indexOf(id);
       return at < 0 ? undefined : this.values[at];
     }
+    if (id === VIA && this.via !== undefined) return this.via;
     const at = this.firsts[id] as number;
     return at === 0 ? undefined : valueAt(this.head, at);
   }
@@ -116,6 +140,7 @@ export class HeaderLines {
     const index = this.indexed();
     const entry = index[at * 2] as number;
     const end = index[at * 2 + 1] as number;
+    if (this.via !== undefined && entry >> PLACE_SHIFT === this.firsts[VIA]) return this.via;
     if ((entry & FOLDED) !== 0) return unfold(head.slice(entry >> PLACE_SHIFT, end));
     const start = skipSpace(head, entry >> PLACE_SHIFT, end);
     return plain(head.slice(start, trimEnd(head, start, end)));
@@ -123,15 +148,26 @@ export class HeaderLines {
 
   /** All values of a known header, line by line. */
   known(id: number): string[] {
-    if (this.head === '' || id >= HOT || (this.again & (1 << id)) !== 0) return this.lines(id, '');
-    const only = this.first(id);
-    return only === undefined ? [] : [only];
+    return this.lines(id, '');
   }
 
   lines(id: number, name: string): string[] {
+    if (id !== 0 && id < HOT && this.head !== '') return this.hot(id);
     const found: string[] = [];
     for (let at = this.find(id, name, 0); at >= 0; at = this.find(id, name, at + 1))
       found.push(this.lineAt(at));
+    return found;
+  }
+
+  /** All values of a hot header of what was read. */
+  private hot(id: number): string[] {
+    const first = this.first(id);
+    if (first === undefined) return [];
+    const found = [first];
+    if (this.more === undefined || (this.again & (1 << id)) === 0) return found;
+    for (const place of this.more) {
+      if ((place & HOT_MASK) === id) found.push(valueAt(this.head, place >> HOT_BITS));
+    }
     return found;
   }
 
@@ -199,6 +235,7 @@ export class HeaderLines {
     this.head = '';
     this.bytes = NO_BYTES;
     this.firsts = NO_FIRSTS;
+    this.via = undefined;
   }
 
   private startLists(): void {
@@ -288,7 +325,7 @@ function valueAt(head: string, at: number): string {
 
 /** Header lines to be filled. */
 export function emptyLines(): HeaderLines {
-  return new HeaderLines('', NO_BYTES, 0, NO_FIRSTS, 0);
+  return new HeaderLines('', NO_BYTES, 0, NO_FIRSTS, 0, undefined);
 }
 
 /** No first lines yet: a place for each hot name. */

@@ -2,6 +2,7 @@ import { SipSyntaxError } from '../errors.ts';
 import { skipSpace, trimEnd, VALUE, WORDS } from './chars.ts';
 import { formatParams, type ParamsInit, paramIn, passParams, passQuoted, readParams } from './params.ts';
 import { endsLine, passBlanks, passBytes, passPlainParams, passPlainQuoted, passPlainUri } from './pass.ts';
+import { ADDRESS, compiled, LISTED, matchAt } from './patterns.ts';
 import { fromWire, quote, refuseBreaks, unquote } from './text.ts';
 import { checkUri } from './uri-grammar.ts';
 
@@ -63,14 +64,16 @@ class ReadAddress implements NameAddr {
   }
 }
 
-/** One of a list: its place is known, and it is taken apart when something is asked of it. */
+/** One of a list: it was checked, and what is rarely asked for is read when it is. */
 class ListedAddress implements NameAddr {
+  declare readonly uri: string;
   declare private readonly text: string;
   declare private readonly from: number;
   declare private readonly end: number;
   declare private kept: NameAddr | undefined;
 
-  constructor(text: string, from: number, end: number) {
+  constructor(uri: string, text: string, from: number, end: number) {
+    this.uri = uri;
     this.text = text;
     this.from = from;
     this.end = end;
@@ -80,10 +83,6 @@ class ListedAddress implements NameAddr {
   private get whole(): NameAddr {
     this.kept ??= read(this.text, this.from, this.end, 'address').address;
     return this.kept;
-  }
-
-  get uri(): string {
-    return this.whole.uri;
   }
 
   get display(): string | undefined {
@@ -115,6 +114,7 @@ function passPlainDisplay(bytes: Uint8Array, from: number): number {
 
 /** Reads the value of From or To that begins at `at` in a head, if it has the usual shape. */
 export function quickAddress(bytes: Uint8Array, text: string, at: number): NameAddr | undefined {
+  if (!compiled) return addressByPattern(text, at);
   const start = passBlanks(bytes, at);
   const open = passPlainDisplay(bytes, start);
   if (open < 0 || bytes[open] !== 60) return undefined;
@@ -145,17 +145,43 @@ export function quickAddress(bytes: Uint8Array, text: string, at: number): NameA
 
 /** Reads the list that begins at `at` in a head, if all its values have the usual shape. */
 export function quickAddresses(bytes: Uint8Array, text: string, at: number): NameAddr[] | undefined {
+  if (!compiled) return addressesByPattern(text, at);
   const found: NameAddr[] = [];
   for (let i = at; ; i += 1) {
     const start = passBlanks(bytes, i);
-    i = passPlainDisplay(bytes, start);
-    if (i < 0 || bytes[i] !== 60) return undefined;
-    i = passPlainUri(bytes, i + 1);
-    if (i < 0 || bytes[i] !== 62) return undefined;
-    i = passPlainParams(bytes, i + 1);
+    const open = passPlainDisplay(bytes, start);
+    if (open < 0 || bytes[open] !== 60) return undefined;
+    const close = passPlainUri(bytes, open + 1);
+    if (close < 0 || bytes[close] !== 62) return undefined;
+    i = passPlainParams(bytes, close + 1);
     if (i < 0) return undefined;
-    found.push(new ListedAddress(text, start, i));
+    found.push(new ListedAddress(text.slice(open + 1, close), text, start, i));
     if (bytes[i] !== 44) return endsLine(bytes, i) ? found : undefined;
+  }
+}
+
+/** `quickAddress` by a pattern. */
+export function addressByPattern(text: string, at: number): NameAddr | undefined {
+  const found = matchAt(ADDRESS, text, at);
+  if (found === null) return undefined;
+  const end = ADDRESS.lastIndex;
+  const uri = found[2] as string;
+  const params = end - (found[3] as string).length;
+  // The brackets stand between.
+  const open = params - 2 - uri.length;
+  return new ReadAddress(uri, found[4], text, open - (found[1] as string).length, open, params, end);
+}
+
+/** `quickAddresses` by a pattern. */
+export function addressesByPattern(text: string, at: number): NameAddr[] | undefined {
+  const all: NameAddr[] = [];
+  for (let from = at; ; ) {
+    const found = matchAt(LISTED, text, from);
+    if (found === null) return undefined;
+    const end = LISTED.lastIndex;
+    all.push(new ListedAddress(found[2] as string, text, from, end));
+    if (text.charCodeAt(end) !== 44) return all;
+    from = end + 1;
   }
 }
 

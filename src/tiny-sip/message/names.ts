@@ -28,6 +28,7 @@ const ENTRIES: readonly Entry[] = [
   ['Expires', 'one'],
   ['Event', 'one', 'o'],
   ['Max-Forwards', 'one'],
+  ['Require', 'words'],
   ['Route', 'values'],
   ['Record-Route', 'values'],
   ['Accept', 'words'],
@@ -79,7 +80,6 @@ const ENTRIES: readonly Entry[] = [
   ['Replaces', 'one'],
   ['Reply-To', 'one'],
   ['Request-Disposition', 'words', 'd'],
-  ['Require', 'words'],
   ['Resource-Priority', 'words'],
   ['Retry-After', 'one'],
   ['RSeq', 'one'],
@@ -116,14 +116,16 @@ export const CONTENT_TYPE = 8;
 export const EXPIRES = 9;
 export const EVENT = 10;
 export const MAX_FORWARDS = 11;
-export const ROUTE = 12;
-export const RECORD_ROUTE = 13;
+export const REQUIRE = 12;
+export const ROUTE = 13;
+export const RECORD_ROUTE = 14;
 /** Names below this number are hot: their first place is found when the head is read. */
-export const HOT = 12;
+export const HOT = 15;
 export const TIMESTAMP = ENTRIES.findIndex(([name]) => name === 'Timestamp');
 
-/** Bits, by number, of the names up to Max-Forwards that may be on several lines. */
-export const severalOf: number = (1 << VIA) | (1 << CONTACT);
+/** Bits, by number, of the hot names that may be on several lines. */
+export const severalOf: number =
+  (1 << VIA) | (1 << CONTACT) | (1 << REQUIRE) | (1 << ROUTE) | (1 << RECORD_ROUTE);
 
 /** Long names by number. */
 export const LONG: readonly string[] = ENTRIES.map(([name]) => name);
@@ -142,10 +144,8 @@ export function isWords(id: number): boolean {
   return SHAPES[id] === 'words';
 }
 
-/** Hot names by number, as bytes, with their colon. */
-export const HOT_BYTES: readonly Uint8Array[] = LONG.slice(0, HOT).map((name) =>
-  Uint8Array.from(Buffer.from(`${name}:`)),
-);
+/** Hot names by number, with their colon. */
+export const HOT_NAMES: readonly string[] = LONG.slice(0, HOT).map((name) => `${name}:`);
 
 /** One-letter names by their letter: index 0 is `a`. */
 const LETTERS: Uint8Array = (() => {

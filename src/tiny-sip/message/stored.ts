@@ -38,7 +38,7 @@ import {
   readHops,
   readLength,
 } from './values.ts';
-import { quickVia, readVia, readVias, type Via } from './via.ts';
+import { markVia, quickVia, readVia, readVias, type Via } from './via.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 const NO_ADDRESSES: readonly NameAddr[] = [];
@@ -222,6 +222,21 @@ export class Message {
     return parts[0] ?? '';
   }
 
+  /**
+   * Writes `received`, and `rport` where it is given, into the top Via of what was read. Answers whether that was done;
+   * what is not of the usual shape is left as it is.
+   */
+  markVia(received: string, rport: number | undefined): boolean {
+    const { head } = this.headerLines;
+    const via = this.topVia;
+    const marked = via === undefined || head === '' ? undefined : markVia(via, head, received, rport);
+    if (marked === undefined) return false;
+    this.headerLines.rewriteVia(marked.text);
+    this.keptVia = marked.via;
+    this.keptVias = undefined;
+    return true;
+  }
+
   /** A value was changed: what was decoded from it is worth nothing any more. */
   private forget(id: number): void {
     switch (id) {
@@ -329,7 +344,7 @@ export class Message {
 
   get expires(): number | undefined {
     const at = this.headerLines.place(EXPIRES);
-    const quick = at > 0 ? quickNumber(this.headerLines.bytes, at) : -1;
+    const quick = at > 0 ? quickNumber(this.headerLines.bytes, this.headerLines.head, at) : -1;
     return quick < 0 ? this.careful(EXPIRES, readExpires) : quick;
   }
 
@@ -353,13 +368,13 @@ export class Message {
 
   get contentLength(): number | undefined {
     const at = this.headerLines.place(CONTENT_LENGTH);
-    const quick = at > 0 ? quickNumber(this.headerLines.bytes, at) : -1;
+    const quick = at > 0 ? quickNumber(this.headerLines.bytes, this.headerLines.head, at) : -1;
     return quick < 0 ? this.careful(CONTENT_LENGTH, readLength) : quick;
   }
 
   get maxForwards(): number | undefined {
     const at = this.headerLines.place(MAX_FORWARDS);
-    const quick = at > 0 ? quickNumber(this.headerLines.bytes, at) : -1;
+    const quick = at > 0 ? quickNumber(this.headerLines.bytes, this.headerLines.head, at) : -1;
     return quick < 0 || quick > 255 ? this.careful(MAX_FORWARDS, readHops) : quick;
   }
 

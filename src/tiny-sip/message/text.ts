@@ -47,6 +47,16 @@ export function detach(text: string): string {
     : Buffer.from(text, 'utf16le').toString('utf16le');
 }
 
+/**
+ * The same for a text that was put together of several pieces: it is made one, and the pieces are let go. Cheaper than
+ * `detach`, for tables that are searched for every message.
+ */
+export function joined(text: string): string {
+  // Looking at one character makes V8 write the pieces into one string, and keep that.
+  text.charCodeAt(0);
+  return text;
+}
+
 /** Throws when a value would break out of its line (CR, LF) or stop short for others (NUL). */
 export function refuseBreaks(what: string, value: string): void {
   // Three searches of native speed; a regular expression would look at every character by itself.

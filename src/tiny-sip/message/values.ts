@@ -2,6 +2,7 @@ import { SipSyntaxError } from '../errors.ts';
 import { allOf, LOWER_TOKEN, TOKEN, WORD } from './chars.ts';
 import { type ParamValue, paramIn, parseParamValue, readParams } from './params.ts';
 import { endsLine, numberIn, passBlanks, passBytes, passDigits, passPlainParams } from './pass.ts';
+import { CALL_ID_VALUE, CSEQ_VALUE, compiled, EVENT_VALUE, matchAt, NUMBER, TYPE_VALUE } from './patterns.ts';
 import { unquote } from './text.ts';
 
 /** Readers of the small values: numbers, CSeq, Call-ID, Event, Content-Type. All throw SipSyntaxError. */
@@ -79,10 +80,16 @@ export function readHops(text: string): number {
 }
 
 /** The number that begins at `at` in a head, when it has at most nine digits and its line to itself; else -1. */
-export function quickNumber(bytes: Uint8Array, at: number): number {
+export function quickNumber(bytes: Uint8Array, text: string, at: number): number {
+  if (!compiled) return numberByPattern(text, at);
   const from = passBlanks(bytes, at);
   const end = passDigits(bytes, from);
   return end > 0 && endsLine(bytes, end) ? numberIn(bytes, from, end) : -1;
+}
+
+export function numberByPattern(text: string, at: number): number {
+  const found = matchAt(NUMBER, text, at);
+  return found === null ? -1 : Number(found[1]);
 }
 
 /** RFC 3261 §8.1.1.5: below 2**31. */
@@ -90,6 +97,7 @@ const MAX_CSEQ = 2_147_483_647;
 
 /** The CSeq that begins at `at` in a head, if it has the usual shape. */
 export function quickCSeq(bytes: Uint8Array, text: string, at: number): CSeq | undefined {
+  if (!compiled) return cseqByPattern(text, at);
   const from = passBlanks(bytes, at);
   const end = passDigits(bytes, from);
   if (end < 0 || bytes[end] !== 32) return undefined;
@@ -97,6 +105,11 @@ export function quickCSeq(bytes: Uint8Array, text: string, at: number): CSeq | u
   const stop = passBytes(bytes, method, TOKEN);
   if (stop === method || !endsLine(bytes, stop)) return undefined;
   return { number: numberIn(bytes, from, end), method: text.slice(method, stop) };
+}
+
+export function cseqByPattern(text: string, at: number): CSeq | undefined {
+  const found = matchAt(CSEQ_VALUE, text, at);
+  return found === null ? undefined : { number: Number(found[1]), method: found[2] as string };
 }
 
 export function readCSeq(text: string): CSeq {
@@ -109,6 +122,7 @@ export function readCSeq(text: string): CSeq {
 }
 
 export function quickCallId(bytes: Uint8Array, text: string, at: number): string | undefined {
+  if (!compiled) return callIdByPattern(text, at);
   const from = passBlanks(bytes, at);
   let i = passBytes(bytes, from, WORD);
   if (i === from) return undefined;
@@ -118,6 +132,10 @@ export function quickCallId(bytes: Uint8Array, text: string, at: number): string
     if (i === second) return undefined;
   }
   return endsLine(bytes, i) ? text.slice(from, i) : undefined;
+}
+
+export function callIdByPattern(text: string, at: number): string | undefined {
+  return matchAt(CALL_ID_VALUE, text, at)?.[1];
 }
 
 /** `word [ "@" word ]`. */
@@ -130,9 +148,15 @@ export function readCallId(text: string): string {
 
 /** Event without parameters, as most are; undefined when it has some. */
 export function quickEvent(bytes: Uint8Array, text: string, at: number): EventValue | undefined {
+  if (!compiled) return eventByPattern(text, at);
   const from = passBlanks(bytes, at);
   const end = passBytes(bytes, from, TOKEN);
   return end > from && endsLine(bytes, end) ? new ReadEvent(text.slice(from, end)) : undefined;
+}
+
+export function eventByPattern(text: string, at: number): EventValue | undefined {
+  const found = matchAt(EVENT_VALUE, text, at);
+  return found === null ? undefined : new ReadEvent(found[1] as string);
 }
 
 export function readEvent(text: string): EventValue {
@@ -188,6 +212,7 @@ class ReadType implements ContentType {
 
 /** The media type that begins at `at` in a head, if it has the usual shape: lower case, no blanks. */
 export function quickType(bytes: Uint8Array, text: string, at: number): ContentType | undefined {
+  if (!compiled) return typeByPattern(text, at);
   const from = passBlanks(bytes, at);
   const slash = passBytes(bytes, from, LOWER_TOKEN);
   if (slash === from || bytes[slash] !== 47) return undefined;
@@ -197,6 +222,11 @@ export function quickType(bytes: Uint8Array, text: string, at: number): ContentT
   return stop > 0 && endsLine(bytes, stop)
     ? new ReadType(text.slice(from, end), text.slice(end, stop))
     : undefined;
+}
+
+export function typeByPattern(text: string, at: number): ContentType | undefined {
+  const found = matchAt(TYPE_VALUE, text, at);
+  return found === null ? undefined : new ReadType(found[1] as string, found[2] as string);
 }
 
 /** Reads `type/subtype *( ;param )`. */

@@ -11,6 +11,7 @@ import {
   passPlainValue,
   word,
 } from './pass.ts';
+import { compiled, matchAt, VIA_VALUE } from './patterns.ts';
 import { unquote } from './text.ts';
 import { isIpv6 } from './uri-grammar.ts';
 import { readNumber } from './values.ts';
@@ -71,6 +72,32 @@ class ReadVia implements Via {
     this.end = end;
   }
 
+  /**
+   * The same value with `received` and, where it was asked for, `rport` (RFC 3581 §4), and its text. Undefined when it
+   * is not alone on its line of `head`, or not of the usual shape.
+   */
+  marked(head: string, received: string, rport: number | undefined): ReadVia | undefined {
+    if (this.text !== head || head.charCodeAt(this.end) !== 13) return undefined;
+    let params = head.slice(this.paramsAt, this.end);
+    if (UNUSUAL.test(params)) return undefined;
+    if (rport !== undefined) {
+      const at = params.indexOf(';rport');
+      const after = at + 6;
+      if (at < 0 || (after < params.length && params.charCodeAt(after) !== 59)) return undefined;
+      params = params.slice(0, at) + params.slice(after);
+    }
+    const host = this.host.includes(':') ? `[${this.host}]` : this.host;
+    const sent = `SIP/2.0/${this.transport} ${host}${this.port === undefined ? '' : `:${this.port}`}`;
+    const more = rport === undefined ? `;received=${received}` : `;received=${received};rport=${rport}`;
+    const text = sent + params + more;
+    return new ReadVia(this.transport, this.host, this.port, this.branch, text, sent.length, text.length);
+  }
+
+  /** All of the text that it was read from. */
+  get whole(): string {
+    return this.text;
+  }
+
   private find(name: string): string | undefined {
     return paramIn(this.text, this.paramsAt, this.end, name);
   }
@@ -106,6 +133,20 @@ class ReadVia implements Via {
   }
 }
 
+/** Parameters that are marked with more care: quoted ones, and those that are marked already. */
+const UNUSUAL = /"|received|rport(?:=|.*;[ \t]*rport)/i;
+
+/** `marked` for a value that may have been read by whichever reader. */
+export function markVia(
+  via: Via,
+  head: string,
+  received: string,
+  rport: number | undefined,
+): { readonly via: Via; readonly text: string } | undefined {
+  const marked = via instanceof ReadVia ? via.marked(head, received, rport) : undefined;
+  return marked && { via: marked, text: marked.whole };
+}
+
 /** Reads one value. Throws SipSyntaxError. */
 export function parseVia(text: string): Via {
   const { via, stop } = read(text, 0);
@@ -133,6 +174,7 @@ const BRANCH = word('branch');
 
 /** Reads the first value of the list that begins at `at` in a head, if it has the usual shape. */
 export function quickVia(bytes: Uint8Array, text: string, at: number): Via | undefined {
+  if (!compiled) return viaByPattern(text, at);
   const start = passBlanks(bytes, at);
   if (!isWord(bytes, start, PROTOCOL)) return undefined;
   const token = start + 8;
@@ -175,6 +217,26 @@ export function quickVia(bytes: Uint8Array, text: string, at: number): Via | und
   }
   if (bytes[i] !== 44 && !endsLine(bytes, i)) return undefined;
   return new ReadVia(transport, text.slice(host, hostEnd), port, branch, text, params, i);
+}
+
+/** The same by a pattern. */
+export function viaByPattern(text: string, at: number): Via | undefined {
+  const found = matchAt(VIA_VALUE, text, at);
+  if (found === null) return undefined;
+  const end = VIA_VALUE.lastIndex;
+  const ipv6 = found[3];
+  if (ipv6 !== undefined && !isIpv6(ipv6, 0, ipv6.length)) return undefined;
+  const port = found[4] === undefined ? undefined : Number(found[4]);
+  const params = found[5] as string;
+  return new ReadVia(
+    upper(found[1] as string),
+    ipv6 ?? (found[2] as string),
+    port,
+    found[6],
+    text,
+    end - params.length,
+    end,
+  );
 }
 
 /** The usual transports as constants, without making a string of the bytes. */

@@ -1,5 +1,5 @@
 import type { SipRequest } from '../message/message.ts';
-import { detach } from '../message/text.ts';
+import { joined } from '../message/text.ts';
 import { createInviteServerMachine } from './invite-server.ts';
 import { mergeKey, serverKey } from './key.ts';
 import {
@@ -54,6 +54,17 @@ export function createServerTransactions(timing: Timing, limit: () => number): S
   /** How many live transactions have this merge key. */
   const merges = new Map<string, number>();
 
+  // The table outlives the message, so the keys must not hold on to its bytes. Several questions are asked about one
+  // request, one after the other.
+  let asked: SipRequest | undefined;
+  let askedKey = '';
+  const keyOf = (request: SipRequest): string => {
+    if (request === asked) return askedKey;
+    asked = request;
+    askedKey = joined(serverKey(request));
+    return askedKey;
+  };
+
   const count = (key: string, by: 1 | -1): void => {
     const now = (merges.get(key) ?? 0) + by;
     if (now > 0) merges.set(key, now);
@@ -70,7 +81,7 @@ export function createServerTransactions(timing: Timing, limit: () => number): S
   const machineOf = (method: string): ServerMachine => (method === 'INVITE' ? invite : plain);
 
   return {
-    find: (request) => table.get(serverKey(request)),
+    find: (request) => table.get(keyOf(request)),
     cancelled(cancel) {
       for (const method of cancellable) {
         const found = table.get(serverKey(cancel, method));
@@ -82,9 +93,9 @@ export function createServerTransactions(timing: Timing, limit: () => number): S
     begin(request, user) {
       if (table.size >= limit()) return undefined;
       const { method } = request;
-      // The table outlives the message, so the keys must not hold on to its bytes.
-      const key = detach(serverKey(request));
-      const merge = request.toTag === undefined ? detach(mergeKey(request)) : undefined;
+      const key = keyOf(request);
+      asked = undefined;
+      const merge = request.toTag === undefined ? joined(mergeKey(request)) : undefined;
       const transaction = machineOf(method).begin({ key, merge, method }, user);
       table.set(transaction.key, transaction);
       if (merge !== undefined) count(merge, 1);

@@ -22,8 +22,8 @@ function createHandUp(): {
   const address = { host: '192.0.2.1', port: 5060 };
   const flow: Flow = {
     id: 1,
-    protocol: 'udp',
-    reliable: false,
+    protocol: 'tcp',
+    reliable: true,
     local: address,
     remote: address,
     opened: false,
@@ -38,7 +38,7 @@ function createHandUp(): {
     close: () => undefined,
   };
   const transport: Transport = {
-    protocol: 'udp',
+    protocol: 'tcp',
     local: address,
     async start(given) {
       receiver = given;
