@@ -8,7 +8,7 @@ PEERS := kamailio kamailio-presence-modules kamailio-xml-modules kamailio-sqlite
          mosquitto mosquitto-clients sip-tester baresip-core socat libxml2-utils iproute2
 PEER_PROGRAMS := kamailio mosquitto mosquitto_pub sipp baresip socat xmllint ip
 
-.PHONY: help run test unit check bench coverage build peers clean
+.PHONY: help run test unit check bench soak coverage build peers clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -53,6 +53,10 @@ coverage: node_modules/.installed peers build ## all tests, then a coverage repo
 
 bench: build ## measure speed and memory, as ratios within one run
 	@$(NODE) --import tsx test/bench/run.ts
+
+soak: node_modules/.installed ## the tests of the stack again, with each write, connection and DNS answer failing in turn
+	@$(NODE) --import tsx test/support/soak.ts all $(WORDS)
+	@SOAK=1 $(NODE) --import tsx test/support/run.ts tiny-sip/failure tiny-sip/lean
 
 clean: ## remove what was built
 	rm -rf dist coverage peers.log

@@ -20,6 +20,7 @@ import {
   type Transport,
 } from 'tiny-sip';
 import { createFakeRandom } from '../support/fake-random.ts';
+import { faultyTransport, watchedStack } from '../support/faults.ts';
 import type { Rig } from './rig.ts';
 
 export interface System {
@@ -51,10 +52,10 @@ export async function createSystem(
   const make = async (host: string, seed: number): Promise<Stack> => {
     const stack = createStack(
       { clock, log, random: createFakeRandom(seed) },
-      { transports: [wrap(network.transport({ host, port: 5060 }))] },
+      { transports: [faultyTransport(wrap(network.transport({ host, port: 5060 })))] },
     );
     await stack.start();
-    return stack;
+    return watchedStack(stack, clock);
   };
   const server = await make('10.0.0.2', 11);
   const device = await make('10.0.0.1', 12);
