@@ -25,6 +25,9 @@ const PATIENCE = 1_500;
 /** Fake milliseconds after which every request has its outcome, whatever happened to it: a few times timer F. */
 const LIFETIME = 180_000;
 
+/** Operations of one kind in one test that fail in turn; of a test with thousands so many, evenly spread. */
+const MOST = 300;
+
 const [, , file, scope = 'sample', ...words] = process.argv;
 if (file === undefined) throw new Error('usage: fault-child.ts FILE all|sample [WORD…]');
 
@@ -71,9 +74,6 @@ async function each(test: Declared): Promise<void> {
       await lookAfter(test, `${kind}:${n}`, run);
     }
 }
-
-/** Operations of one kind in one test that fail in turn; of a test with thousands so many, evenly spread. */
-const MOST = 300;
 
 /** All of them, or one that the test's name decides. */
 function chosen(test: Declared, kind: FaultKind, count: number): readonly number[] {

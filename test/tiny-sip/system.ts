@@ -42,10 +42,11 @@ export interface System {
 
 const aor = 'sip:device@example.com';
 
-/** `wrap` may put something between a stack and its transport. */
+/** `wrap` may put something between a stack and its transport; `inside` is called in every callback of the stack. */
 export async function createSystem(
   rig: Rig,
   wrap: (transport: Transport) => Transport = (transport) => transport,
+  inside: () => void = () => undefined,
 ): Promise<System> {
   const { clock, log, network } = rig;
   const protocol = network.transport({ host: 'x', port: 1 }).protocol;
@@ -55,6 +56,8 @@ export async function createSystem(
       { transports: [faultyTransport(wrap(network.transport({ host, port: 5060 })))] },
     );
     await stack.start();
+    stack.onTrace(inside);
+    stack.onFlowClosed(inside);
     return watchedStack(stack, clock);
   };
   const server = await make('10.0.0.2', 11);
@@ -69,6 +72,7 @@ export async function createSystem(
   );
   const held = new Map<string, PublishedDocument>();
   const checked = ({ request }: Incoming) => {
+    inside();
     const verdict = digest.check(request);
     return verdict.ok ? { ok: true as const, resource: aor, watcher: verdict.user } : verdict;
   };
@@ -81,6 +85,7 @@ export async function createSystem(
       expires: { max: 300 },
       authorise: checked,
       body: ({ resource }) => {
+        inside();
         // The newest publication is what the device means.
         const newest = [...held.values()].filter((one) => one.resource === resource).at(-1);
         return { contentType: 'text/plain', content: newest?.body ?? 'gone' };
@@ -94,18 +99,21 @@ export async function createSystem(
       authorise: checked,
       store: {
         publish(document, previous) {
+          inside();
           if (previous !== undefined) held.delete(previous);
           held.set(document.tag, document);
           notifier.changed(document.resource);
           return undefined;
         },
         refresh(entry, previous) {
+          inside();
           const old = held.get(previous);
           held.delete(previous);
           if (old !== undefined) held.set(entry.tag, { ...old, ...entry });
           return undefined;
         },
         remove(entry) {
+          inside();
           held.delete(entry.tag);
           notifier.changed(entry.resource);
           return undefined;
@@ -136,7 +144,10 @@ export async function createSystem(
       credentials,
       expires: 120,
       instance: 'urn:uuid:1',
-      onState: () => publication.wake(),
+      onState() {
+        inside();
+        publication.wake();
+      },
     },
   );
   const publication = createPublication(
@@ -145,7 +156,10 @@ export async function createSystem(
       aor,
       way: () => (registration.state.kind === 'registered' ? { flow: registration.state.flow } : undefined),
       credentials,
-      body: () => ({ contentType: 'text/plain', content: system.value, token: system.value }),
+      body() {
+        inside();
+        return { contentType: 'text/plain', content: system.value, token: system.value };
+      },
     },
   );
   const subscription = createSubscription(
@@ -156,6 +170,7 @@ export async function createSystem(
       way: () => ({ target }),
       credentials: createDigestClient({ random }, { username: 'watcher', password: 'secret' }),
       onNotify: ({ body }) => {
+        inside();
         system.heard.push(body.toString());
         return undefined;
       },
