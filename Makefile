@@ -9,7 +9,7 @@ PEERS := kamailio kamailio-presence-modules kamailio-xml-modules kamailio-sqlite
          python3
 PEER_PROGRAMS := kamailio openssl mosquitto mosquitto_pub sipp baresip socat xmllint ip python3
 
-.PHONY: help run test unit check bench fuzz coverage build peers clean
+.PHONY: help run test unit check bench fuzz soak coverage build peers clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -57,6 +57,10 @@ bench: build ## measure speed and memory, as ratios within one run
 
 fuzz: node_modules/.installed ## a million mutated messages through a running stack (FUZZ_MESSAGES, FUZZ_SECONDS, FUZZ_SEED)
 	@$(NODE) --import tsx --expose-gc test/fuzz/run.ts
+
+soak: node_modules/.installed ## the tests of the stack again, with each write, connection and DNS answer failing in turn
+	@$(NODE) --import tsx test/support/soak.ts all $(WORDS)
+	@SOAK=1 $(NODE) --import tsx test/support/run.ts tiny-sip/failure tiny-sip/lean
 
 clean: ## remove what was built
 	rm -rf dist coverage peers.log

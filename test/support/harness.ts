@@ -30,13 +30,18 @@ export interface Outcome {
 /** How long one test may take unless its suite says otherwise, in milliseconds. */
 const TIME_LIMIT = 10_000;
 
-interface Declared {
-  suite: string;
-  name: string;
+/** A test as its file wrote it down. */
+export interface Declared {
+  readonly suite: string;
+  readonly name: string;
+  readonly body: Body;
+  /** What runs around it, that of its suite included. */
+  readonly hooks: { readonly before: readonly Body[]; readonly after: readonly Body[] };
 }
 
 // One process runs one test file, so the module is the file's own book.
-const declared: Declared[] = [];
+const declared: Pick<Declared, 'suite' | 'name'>[] = [];
+const tests: (() => Declared)[] = [];
 const outcomes: Outcome[] = [];
 const suites: (() => Promise<void>)[] = [];
 
@@ -51,6 +56,12 @@ export function suite(name: string, options: { timeout?: number } = {}): Suite {
 
   const add = (title: string, body: Body): void => {
     declared.push({ suite: name, name: title });
+    tests.push(() => ({
+      suite: name,
+      name: title,
+      body,
+      hooks: { before: [...before, ...beforeEach], after: [...afterEach, ...after] },
+    }));
     inner(title, async () => {
       try {
         if (broken) throw broken;
@@ -123,10 +134,15 @@ export async function queueSuites(): Promise<void> {
   for (const queue of suites) await queue();
 }
 
+/** The file's tests, for whoever runs them by other rules than this harness. */
+export function declaredTests(): readonly Declared[] {
+  return tests.map((one) => one());
+}
+
 /** What came of the file's tests; those that never ran are failures. */
 export function report(): Outcome[] {
   const seen = new Map<string, number>();
-  const key = (one: Declared): string => `${one.suite}\0${one.name}`;
+  const key = (one: Pick<Declared, 'suite' | 'name'>): string => `${one.suite}\0${one.name}`;
   for (const outcome of outcomes) seen.set(key(outcome), (seen.get(key(outcome)) ?? 0) + 1);
   const lost: Outcome[] = [];
   for (const one of declared) {

@@ -116,6 +116,35 @@ for (const [protocol, how] of [
     assert.ok(total > 30, `${total} sends`);
   });
 
+// Every callback that a user of the stack can have: handlers, trace, states, bodies, stores, closed flows.
+test('S7: the connections are cut inside each callback in turn: nothing throws, nothing leaks, all recovers', async () => {
+  let total = 1;
+  for (let n = 0; n <= total; n += n === 0 ? 1 : 2 * stride) {
+    const rig = createRig({ protocol: 'tcp' });
+    let calls = 0;
+    let cutting = false;
+    const system = await createSystem(rig, undefined, () => {
+      calls += 1;
+      if (calls !== n || cutting) return;
+      cutting = true;
+      // The server's side and the device's, so that both see a close they did not ask for in the midst of it.
+      rig.network.cut({ host: '10.0.0.2', port: 5060 });
+      rig.network.cut({ host: '10.0.0.1', port: 5060 });
+      cutting = false;
+    });
+    await live(rig, system);
+    if (n === 0) total = calls;
+    await rig.clock.advance(120_000);
+    const what = `${n} of ${total}`;
+    assert.is(system.registration.state.kind, 'registered', what);
+    assert.is(system.publication.state.kind, 'published', what);
+    assert.is(system.subscription.state.kind, 'active', what);
+    assert.is(system.heard.at(-1), '3', what);
+    await leaveAndCheck(rig, system, what);
+  }
+  assert.ok(total > 80, `${total} callbacks`);
+});
+
 test('S1, S36: lost, doubled and reordered datagrams: at rest the watcher knows the last state', async () => {
   for (let seed = 1; seed <= 5; seed += 1) {
     const dice = createFakeRandom(seed * 7919);

@@ -20,6 +20,7 @@ import {
 } from 'tiny-sip';
 import { createFakeClock, type FakeClock } from '../support/fake-clock.ts';
 import { createFakeRandom } from '../support/fake-random.ts';
+import { faultyTransport, watchedStack } from '../support/faults.ts';
 
 /** Counts what is logged, by level; keeps the texts. */
 export interface QuietLog extends Log {
@@ -133,10 +134,13 @@ export function createRig(options: { protocol?: 'udp' | 'tcp' | 'memory'; fate?:
     async stack(host, stackOptions = {}, transports = []) {
       const stack = createStack(
         { clock, log, random: createFakeRandom(seed++) },
-        { transports: [network.transport({ host, port: 5060 }), ...transports], ...stackOptions },
+        {
+          transports: [network.transport({ host, port: 5060 }), ...transports].map(faultyTransport),
+          ...stackOptions,
+        },
       );
       await stack.start();
-      return stack;
+      return watchedStack(stack, clock);
     },
     peer: (host, port) => peerOn(network, host, port),
     other: (wanted) => createMemoryNetwork({ clock }, { protocol: wanted }),

@@ -23,6 +23,7 @@ import {
   type Transport,
 } from 'tiny-sip';
 import { createFakeRandom } from '../support/fake-random.ts';
+import { faultyTransport, watchedStack } from '../support/faults.ts';
 import type { Rig } from './rig.ts';
 
 export interface System {
@@ -44,20 +45,23 @@ export interface System {
 
 const aor = 'sip:device@example.com';
 
-/** `wrap` may put something between a stack and its transport. */
+/** `wrap` may put something between a stack and its transport; `inside` is called in every callback of the stack. */
 export async function createSystem(
   rig: Rig,
   wrap: (transport: Transport) => Transport = (transport) => transport,
+  inside: () => void = () => undefined,
 ): Promise<System> {
   const { clock, log, network } = rig;
   const protocol = network.transport({ host: 'x', port: 1 }).protocol;
   const make = async (host: string, seed: number): Promise<Stack> => {
     const stack = createStack(
       { clock, log, random: createFakeRandom(seed) },
-      { transports: [wrap(network.transport({ host, port: 5060 }))] },
+      { transports: [faultyTransport(wrap(network.transport({ host, port: 5060 })))] },
     );
     await stack.start();
-    return stack;
+    stack.onTrace(inside);
+    stack.onFlowClosed(inside);
+    return watchedStack(stack, clock);
   };
   const server = await make('10.0.0.2', 11);
   const device = await make('10.0.0.1', 12);
@@ -71,6 +75,7 @@ export async function createSystem(
   );
   const held = new Map<string, PublishedDocument>();
   const checked = ({ request }: Incoming) => {
+    inside();
     const verdict = digest.check(request);
     return verdict.ok ? { ok: true as const, resource: aor, watcher: verdict.user } : verdict;
   };
@@ -83,6 +88,7 @@ export async function createSystem(
       expires: { max: 300 },
       authorise: checked,
       body: ({ resource }) => {
+        inside();
         // The newest publication is what the device means.
         const newest = [...held.values()].filter((one) => one.resource === resource).at(-1);
         return { contentType: 'text/plain', content: newest?.body ?? 'gone' };
@@ -96,18 +102,21 @@ export async function createSystem(
       authorise: checked,
       store: {
         publish(document, previous) {
+          inside();
           if (previous !== undefined) held.delete(previous);
           held.set(document.tag, document);
           notifier.changed(document.resource);
           return undefined;
         },
         refresh(entry, previous) {
+          inside();
           const old = held.get(previous);
           held.delete(previous);
           if (old !== undefined) held.set(entry.tag, { ...old, ...entry });
           return undefined;
         },
         remove(entry) {
+          inside();
           held.delete(entry.tag);
           notifier.changed(entry.resource);
           return undefined;
@@ -141,7 +150,10 @@ export async function createSystem(
       credentials,
       expires: 120,
       instance: 'urn:uuid:1',
-      onState: () => publication.wake(),
+      onState() {
+        inside();
+        publication.wake();
+      },
     },
   );
   const publication = createPublication(
@@ -150,7 +162,10 @@ export async function createSystem(
       aor,
       way: () => (registration.state.kind === 'registered' ? { flow: registration.state.flow } : undefined),
       credentials,
-      body: () => ({ contentType: 'text/plain', content: system.value, token: system.value }),
+      body() {
+        inside();
+        return { contentType: 'text/plain', content: system.value, token: system.value };
+      },
     },
   );
   const subscription = createSubscription(
@@ -161,6 +176,7 @@ export async function createSystem(
       way: () => ({ target }),
       credentials: createDigestClient({ random }, { username: 'watcher', password: 'secret' }),
       onNotify: ({ body }) => {
+        inside();
         system.heard.push(body.toString());
         return undefined;
       },

@@ -1,4 +1,5 @@
 import type { Dns, NaptrRecord, SrvRecord } from '../../../src/tiny-sip/resolve/dns.ts';
+import { faultyDns } from '../../support/faults.ts';
 
 /** A DNS of which tests write the zone, and which they can take away. */
 export interface MockDns {
@@ -46,14 +47,14 @@ export function createMockDns(): MockDns {
         if (records === undefined) throw failure('ENOTFOUND');
         return records as never;
       };
-      return {
+      return faultyDns({
         naptr: (name) => ask('naptr', name),
         srv: (name) => ask('srv', name),
         a: (name) => ask('a', name),
         aaaa: (name) => ask('aaaa', name),
         hosts: (name) => ask('hosts', name),
         soa: (name) => ask('soa', name),
-      };
+      });
     },
     srv(name, ...records) {
       mock.zone.set(
