@@ -130,19 +130,17 @@ export function createReplier(deps: ReplierDeps): Replier {
 
   const open: Replier['open'] = (request, flow, tag) => {
     let transaction: ServerTransaction | undefined;
-    let responded = false;
     let accepted = false;
     let cancelled: (() => void) | undefined;
     const invite = request.method === 'INVITE';
     const toTag = request.toTag ?? tag ?? deps.token();
 
-    const incoming: Incoming = {
+    // `responded` is no getter: V8 would make a shape of its own for each request, which outlives it and keeps it alive.
+    const incoming: Incoming & { responded: boolean } = {
       request,
       flow,
       toTag,
-      get responded() {
-        return responded;
-      },
+      responded: false,
       respond(status, init = {}) {
         const response = make(request, status, toTag, init) ?? make(request, 500, toTag, {});
         if (response !== undefined) incoming.respondWith(response);
@@ -152,10 +150,10 @@ export function createReplier(deps: ReplierDeps): Replier {
         const { status } = response;
         const success = status >= 200 && status < 300;
         // RFC 6026 §7.1: the 2xx of an INVITE comes again from its TU.
-        if (responded && !(accepted && success)) return;
+        if (incoming.responded && !(accepted && success)) return;
         // RFC 4320 §4.1: nothing between 100 and 200 for these, and §4.2: never a 408.
         if (!invite && status > 100 && status < 200) return;
-        if (status >= 200) responded = true;
+        if (status >= 200) incoming.responded = true;
         accepted = invite && success;
         if (!invite && status === 408) return;
         const reply = write(response, flow) ?? write(make(request, 500, toTag, {}), flow);
@@ -173,7 +171,7 @@ export function createReplier(deps: ReplierDeps): Replier {
       late: invite ? () => incoming.respond(408) : undefined,
     });
     const cancel = (): void => {
-      if (responded) return;
+      if (incoming.responded) return;
       incoming.respond(487);
       cancelled?.();
     };
