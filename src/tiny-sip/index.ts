@@ -68,7 +68,7 @@ export {
   parseNameAddr,
   parseNameAddrs,
 } from './message/name-addr.ts';
-export { type ParamValue, parseParamValue, splitList } from './message/params.ts';
+export { type ParamsInit, type ParamValue, parseParamValue, splitList } from './message/params.ts';
 export {
   type FailureCode,
   type ParsedMessage,
@@ -82,6 +82,7 @@ export { detach, fromWire, quote, toWire, unquote } from './message/text.ts';
 export * from './message/uri.ts';
 export { parseContentType, parseExpires } from './message/values.ts';
 export { formatVia, parseVia, type Via, type ViaInit } from './message/via.ts';
+export type { DnsCacheOptions } from './resolve/cache.ts';
 export * from './resolve/dns.ts';
 export {
   createLocator,
@@ -98,7 +99,8 @@ export {
   type MemoryNetwork,
   type MemoryOptions,
 } from './transport/memory.ts';
-export { createTcpTransport, type TcpOptions } from './transport/tcp.ts';
+export type { StreamDeps, StreamOptions } from './transport/stream.ts';
+export { createTcpTransport, type Net, type TcpOptions } from './transport/tcp.ts';
 export type * from './transport/transport.ts';
-export { createUdpTransport, type UdpDeps, type UdpOptions } from './transport/udp.ts';
+export { createUdpTransport, type Datagrams, type UdpDeps, type UdpOptions } from './transport/udp.ts';
 export { createWheel, type Wheel } from './wheel.ts';

@@ -29,6 +29,7 @@ interface Entry extends Timer {
   after: Entry | undefined;
 }
 
+/** A wheel on that clock. `tick`: ms, default 500. */
 export function createWheel(clock: Clock, options: { readonly tick?: number } = {}): Wheel {
   const tick = options.tick ?? DEFAULT_TICK;
   /** The first entry of each slot. */

@@ -2,6 +2,7 @@ import type { SipMessage } from './message.ts';
 import { COMPACT, CONTENT_LENGTH } from './names.ts';
 import { stored } from './stored.ts';
 
+/** How a message is written. */
 export interface SerialiseOptions {
   /** Registered one-letter header names, and no space after the colon. */
   readonly compact?: boolean | undefined;

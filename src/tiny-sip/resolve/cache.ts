@@ -36,6 +36,7 @@ export interface DnsCache {
   counts(): Record<string, number>;
 }
 
+/** Bounds of what is remembered of the DNS. */
 export interface DnsCacheOptions {
   /** Seconds for answers without a TTL. */
   readonly ttl?: number | undefined;

@@ -7,26 +7,33 @@ import { createDnsCache, type DnsCacheOptions } from './cache.ts';
 import type { Dns } from './dns.ts';
 import { orderNaptr, orderSrv, type Service } from './order.ts';
 
+/** Where a request can be sent: a protocol and an address, with the name they were found under. */
 export interface Target {
+  /** The transport to send by. */
   readonly protocol: Protocol;
   /** An IP literal, IPv6 without brackets. */
   readonly host: string;
+  /** Port of that host. */
   readonly port: number;
   /** The domain that was asked for: what a certificate must name (RFC 5922). */
   readonly name: string;
 }
 
+/** How to look a URI up. */
 export interface LocateOptions {
   /** What this side can speak, most wanted first. */
   readonly protocols: readonly Protocol[];
 }
 
+/** Finds the servers of a SIP URI (RFC 3263). */
 export interface Locator {
   /** RFC 3263 §4: where to send, in the order in which to try. Rejects with SIP_NOT_LOCATED. */
   locate(uri: SipUri | string, options: LocateOptions): Promise<readonly Target[]>;
+  /** Questions to the DNS, and answers that were at hand, since the start. */
   counts(): Record<string, number>;
 }
 
+/** How a locator is made: bounds of its DNS cache. */
 export type LocatorOptions = DnsCacheOptions;
 
 /** A domain that names more servers than this is tried no further. */

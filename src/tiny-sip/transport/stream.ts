@@ -9,7 +9,9 @@ import type { Address, Flow, Protocol, Receiver, Transport } from './transport.t
 
 /** A transport over connections, whatever makes them: TCP here, TLS on the same face. */
 
+/** Bounds of a transport over connections. */
 export interface StreamOptions {
+  /** Bounds of messages that differ from the defaults. */
   readonly limits?: Partial<Limits> | undefined;
   /** Connections in both directions. */
   readonly maxConnections?: number | undefined;
@@ -34,10 +36,15 @@ export const streamDefaults = {
   unfinishedBytes: 16_777_216,
 } as const;
 
+/** What a transport over connections is given from outside. */
 export interface StreamDeps {
+  /** Time-outs go by it. */
   readonly clock: Clock;
+  /** Where it tells what it notices. */
   readonly log: Log;
+  /** For the jitter of keep-alive. */
   readonly random: Random;
+  /** One that is shared with others; default one of its own. */
   readonly wheel?: Wheel | undefined;
 }
 

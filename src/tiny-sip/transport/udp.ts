@@ -9,11 +9,13 @@ import { addressOf, plainHost, showAddress } from './address.ts';
 import { CloseListeners } from './close-listeners.ts';
 import type { Address, Flow, KeepAlive, Receiver, Transport } from './transport.ts';
 
+/** How a UDP transport is made. */
 export interface UdpOptions {
   /** Where to bind: an IP literal, `0.0.0.0` or `::` (both families) for all. */
   readonly host: string;
   /** 0 takes any. */
   readonly port: number;
+  /** Bounds of messages that differ from the defaults. */
   readonly limits?: Partial<Limits> | undefined;
   /** Remote addresses remembered; the one that was quiet longest is forgotten, which closes nothing. */
   readonly maxFlows?: number | undefined;
@@ -30,10 +32,15 @@ export type Datagrams = (options: {
   recvBufferSize?: number;
 }) => Socket;
 
+/** What a UDP transport is given from outside. */
 export interface UdpDeps {
+  /** Keep-alive goes by it. */
   readonly clock: Clock;
+  /** Where it tells what it notices. */
   readonly log: Log;
+  /** One that is shared with others; default one of its own. */
   readonly wheel?: Wheel | undefined;
+  /** Makes sockets; default that of node:dgram. */
   readonly datagrams?: Datagrams | undefined;
 }
 
