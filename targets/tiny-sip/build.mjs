@@ -36,7 +36,8 @@ for (const name of readdirSync(lib, { recursive: true, encoding: 'utf8' })) {
   writeFileSync(file, head + text);
 }
 
-const own = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'));
+// The folder of the source is private, so that nobody publishes TypeScript by mistake.
+const { private: _, ...own } = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'));
 const entry = { types: './lib/index.d.ts', default: './lib/index.js' };
 const published = {
   ...own,
