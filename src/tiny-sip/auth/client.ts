@@ -13,7 +13,7 @@ export interface DigestCredentials {
   readonly username: string;
   /** As Unicode. Wanted when there is no `ha1`. */
   readonly password?: string;
-  /** Hashes in place of the password; a challenge of an algorithm that has none is not answered. */
+  /** Hashes of the password; a challenge whose algorithm has none here is answered only with a `password`. */
   readonly ha1?: PasswordHashes;
   /** Answer this realm only. Absent: any realm that challenges. */
   readonly realm?: string;

@@ -115,7 +115,10 @@ export interface Incoming {
   readonly toTag: string;
 }
 
-/** Takes a request. It answers with `respond`, now or later; what it throws is answered 500. */
+/**
+ * Takes a request. It answers with `respond`, now or later. When it throws, a `SipSyntaxError` is answered with its
+ * own status and anything else with 500; a promise that it returns is not looked at.
+ */
 export type Handler = (incoming: Incoming) => void;
 
 /** Sees every message. `bytes` are those on the wire. */
@@ -152,7 +155,7 @@ export interface Stack {
   after(ms: number, run: () => void): Timer;
   /** A new tag, Call-ID or branch part: at least 64 random bits in characters of a token. */
   token(): string;
-  /** Methods that have a handler, as in Allow. */
+  /** Methods that are taken, as in Allow: those with a handler, and OPTIONS. */
   readonly methods: readonly string[];
   /** What `userAgent` of the options says. */
   readonly userAgent: string | undefined;
