@@ -9,10 +9,10 @@ PEERS := kamailio kamailio-presence-modules kamailio-xml-modules kamailio-sqlite
          python3
 PEER_PROGRAMS := kamailio openssl mosquitto mosquitto_pub sipp baresip socat xmllint ip python3
 
-.PHONY: help run test unit check bench fuzz soak coverage build peers clean
+.PHONY: help run test unit check bench fuzz soak coverage build tiny-sip docs peers clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
 
 node_modules/.installed: package.json package-lock.json src/tiny-sip/package.json
 	@command -v $(NODE) >/dev/null || { echo "Node.js 20 or newer is needed" >&2; exit 69; }
@@ -23,6 +23,12 @@ build: dist/presentity ## build the bundle into dist/
 SOURCES := $(shell find src targets test/demo -type f \( -name '*.ts' -o -name '*.mjs' -o -name '*.sh' -o -name '*.flags' \) 2>/dev/null)
 dist/presentity: node_modules/.installed $(SOURCES)
 	@npm run --silent build
+
+tiny-sip: node_modules/.installed ## build tiny-sip as its users get it, build/tiny-sip-*.tgz
+	@npm run --silent tiny-sip
+
+docs: node_modules/.installed ## describe the public face of tiny-sip in build/api
+	@npm run --silent docs
 
 run: build ## start the demo: edge, broker, devices, agent and a watcher on loopback
 	@dist/presentity demo
@@ -39,9 +45,10 @@ peers: ## install the programs that the tests drive
 	  echo "to run the tests that need them: sudo apt-get install $(PEERS)"; \
 	fi
 
-check: node_modules/.installed ## types and style
+check: node_modules/.installed ## types, style and the documentation of what tiny-sip exports
 	@npx --no-install tsc --noEmit -p .
 	@npx --no-install biome check --log-level=warn .
+	@npm run --silent docs -- --emit none
 
 test: node_modules/.installed peers check build ## install what is needed and run all tests
 	@$(NODE) --import tsx test/support/run.ts
@@ -63,4 +70,4 @@ soak: node_modules/.installed ## the tests of the stack again, with each write, 
 	@SOAK=1 $(NODE) --import tsx test/support/run.ts tiny-sip/failure tiny-sip/lean
 
 clean: ## remove what was built
-	rm -rf dist coverage peers.log
+	rm -rf dist build coverage peers.log

@@ -7,9 +7,11 @@ import { randomBytes } from 'node:crypto';
 
 /** A running timer. Cancelling twice, or after it ran, does nothing. */
 export interface Timer {
+  /** Keeps it from running. */
   cancel(): void;
 }
 
+/** Time as the stack sees it. Delays are milliseconds; `after` may run late, never early. */
 export interface Clock {
   /** Monotonic milliseconds. Every deadline is reckoned by it. */
   now(): number;
@@ -19,25 +21,38 @@ export interface Clock {
   after(ms: number, run: () => void): Timer;
 }
 
+/**
+ * A source of randomness good enough for tags, branches and nonces (RFC 3261 §19.3: at least 32 random bits).
+ */
 export interface Random {
+  /** That many random bytes. */
   bytes(count: number): Uint8Array;
   /** In [0, 1). */
   float(): number;
 }
 
+/** What a log line tells besides its text, by name. */
 export type Fields = Readonly<Record<string, unknown>>;
 
+/** Where the stack tells what it notices. */
 export interface Log {
+  /** For whoever looks for a fault: single messages and flows. */
   debug(text: string, fields?: Fields): void;
+  /** What is worth knowing and as it should be. */
   info(text: string, fields?: Fields): void;
+  /** Something is wrong outside, and was dealt with. */
   warn(text: string, fields?: Fields): void;
+  /** Something was lost. */
   error(text: string, fields?: Fields): void;
 }
 
 /** Everything that a stack is made with. */
 export interface NodeDeps {
+  /** `performance.now`, `Date.now` and `setTimeout`. */
   readonly clock: Clock;
+  /** `randomBytes` of node:crypto. */
   readonly random: Random;
+  /** Silent; put one of your own in its place to see what happens. */
   readonly log: Log;
 }
 

@@ -5,11 +5,13 @@
 export interface SipErrorKind {
   /** The message; `{name}` is replaced by the field of that name. */
   readonly text: string;
+  /** What whoever reads it can do about it. */
   readonly remedy: string;
   /** The status an answer to a request that caused it would carry. */
   readonly sip?: number;
 }
 
+/** Every kind of error, by its code without `SIP_`. */
 export const sipErrorKinds = {
   SYNTAX: {
     text: '{what} is malformed: {why}',
@@ -102,6 +104,7 @@ export const sipErrorKinds = {
   },
 } as const satisfies Record<string, SipErrorKind>;
 
+/** `SIP_` and the name of a kind, e.g. `SIP_FLOW_CLOSED`. */
 export type SipErrorCode = `SIP_${keyof typeof sipErrorKinds}`;
 
 const EX_USAGE = 64;
@@ -109,11 +112,15 @@ const EX_UNAVAILABLE = 69;
 
 /** An error of the stack that is not about syntax. */
 export class SipError extends Error {
+  /** Which error it is; never used again for another. */
   readonly code: SipErrorCode;
+  /** What whoever reads it can do about it. */
   readonly remedy: string;
   /** Exit status after sysexits(3) for a program that ends because of it. */
   readonly exit: number = EX_UNAVAILABLE;
+  /** The status an answer to a request that caused it would carry, if there is a fitting one. */
   readonly sip: number | undefined;
+  /** What the message was filled with. */
   readonly fields: Readonly<Record<string, unknown>>;
 
   constructor(kind: keyof typeof sipErrorKinds, fields: Readonly<Record<string, unknown>> = {}) {
@@ -129,9 +136,13 @@ export class SipError extends Error {
 
 /** A value does not follow its grammar, or may not go on the wire (CR, LF, NUL). */
 export class SipSyntaxError extends Error {
+  /** The same for all that breaks a grammar. */
   readonly code: SipErrorCode = 'SIP_SYNTAX';
+  /** What whoever reads it can do about it. */
   readonly remedy: string = sipErrorKinds.SYNTAX.remedy;
+  /** Exit status after sysexits(3) for a program that ends because of it. */
   readonly exit: number = EX_USAGE;
+  /** `what` and `why`. */
   readonly fields: Readonly<Record<string, unknown>>;
   /** What is malformed: a header name, 'uri', 'body'. */
   readonly what: string;
@@ -146,6 +157,7 @@ export class SipSyntaxError extends Error {
     this.fields = { what, why };
   }
 
+  /** The same as `status`, under the name that `SipError` has for it. */
   get sip(): number {
     return this.status;
   }

@@ -95,7 +95,7 @@ export {
   parseNameAddr,
   parseNameAddrs,
 } from './message/name-addr.ts';
-export { type ParamValue, parseParamValue, splitList } from './message/params.ts';
+export { type ParamsInit, type ParamValue, parseParamValue, splitList } from './message/params.ts';
 export {
   type FailureCode,
   type ParsedMessage,
@@ -121,6 +121,7 @@ export {
 export { aorOf, equalUri } from './message/uri-compare.ts';
 export { parseContentType, parseExpires } from './message/values.ts';
 export { formatVia, parseVia, type Via, type ViaInit } from './message/via.ts';
+export type { DnsCacheOptions } from './resolve/cache.ts';
 export * from './resolve/dns.ts';
 export type { Verdict } from './resolve/health.ts';
 export {
@@ -139,9 +140,10 @@ export {
   type MemoryNetwork,
   type MemoryOptions,
 } from './transport/memory.ts';
-export { createTcpTransport, type TcpOptions } from './transport/tcp.ts';
-export { createTlsTransport, type TlsOptions, type TlsTransport } from './transport/tls.ts';
+export type { StreamDeps, StreamOptions } from './transport/stream.ts';
+export { createTcpTransport, type Net, type TcpOptions } from './transport/tcp.ts';
+export { createTlsTransport, type Tls, type TlsOptions, type TlsTransport } from './transport/tls.ts';
 export type { Pem, TlsCredentials, TlsIdentity, TlsRules } from './transport/tls-context.ts';
 export type * from './transport/transport.ts';
-export { createUdpTransport, type UdpDeps, type UdpOptions } from './transport/udp.ts';
+export { createUdpTransport, type Datagrams, type UdpDeps, type UdpOptions } from './transport/udp.ts';
 export { createWheel, type Wheel } from './wheel.ts';

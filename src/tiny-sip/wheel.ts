@@ -47,6 +47,7 @@ class Entry implements Timer {
   }
 }
 
+/** A wheel on that clock. `tick`: ms, default 500. */
 export function createWheel(clock: Clock, options: { readonly tick?: number } = {}): Wheel {
   const tick = options.tick ?? DEFAULT_TICK;
   /** The first entry of each slot. */

@@ -16,8 +16,11 @@ export type PasswordHashes = Readonly<Partial<Record<Algorithm, string>>>;
 
 /** Who we are towards a realm: a password, or the hashes of one (then `realm` should be given). */
 export interface DigestCredentials {
+  /** As Unicode. */
   readonly username: string;
+  /** As Unicode. Wanted when there is no `ha1`. */
   readonly password?: string;
+  /** Hashes of the password; a challenge whose algorithm has none here is answered only with a `password`. */
   readonly ha1?: PasswordHashes;
   /** Answer this realm only. Absent: any realm that challenges. */
   readonly realm?: string;

@@ -20,13 +20,19 @@ import { createThrottle } from './throttle.ts';
 /** What the owner knows of a user: the password, or hashes of it. */
 export type UserSecret = { readonly password: string } | { readonly ha1: PasswordHashes };
 
+/** How a digest server is made. */
 export interface DigestServerOptions {
+  /** As Unicode; it is part of every password hash. */
   readonly realm: string;
   /**
    * Challenges in this order, the preferred first (RFC 8760 §2.3). Default SHA-256 then MD5. Credentials may use the
    * session variant of any of them.
    */
   readonly algorithms?: readonly AlgorithmName[];
+  /**
+   * What is known of a user; undefined for one that does not exist, which is challenged like a wrong
+   * password.
+   */
   readonly lookup: (username: string, realm: string) => UserSecret | undefined;
   /**
    * Whether credentials with this digest-uri may be meant for this request (RFC 8760 §2.6 rule 6). Default: it means
@@ -52,6 +58,7 @@ export interface DigestServerOptions {
   readonly failureWindow?: number;
 }
 
+/** Whether a request may pass, and what its answer must carry. */
 export type DigestVerdict =
   | {
       readonly ok: true;
@@ -72,17 +79,24 @@ export type DigestVerdict =
       readonly cause: DigestRefusal;
     };
 
+/**
+ * Why a request did not pass: no credentials, an old nonce, a repeated count, a wrong password, bad syntax,
+ * too many failures.
+ */
 export type DigestRefusal = 'none' | 'stale' | 'replay' | 'wrong' | 'malformed' | 'limited';
 
+/** Checks credentials (RFC 7616, RFC 8760). One for each realm. */
 export interface DigestServer {
   /**
    * Checks the credentials of a request. `proxy`: Proxy-Authorization and 407. `source`: whom failures are
    * counted against besides the user, usually the remote address.
    */
   check(request: SipRequest, options?: { readonly proxy?: boolean; readonly source?: string }): DigestVerdict;
+  /** Verdicts since the start by kind, nonces remembered and culprits held back. */
   counts(): Record<string, number>;
 }
 
+/** A digest server. It keeps no nonces but those in use: a nonce proves by itself that it was issued here. */
 export function createDigestServer(
   deps: { readonly clock: Clock; readonly random: Random },
   options: DigestServerOptions,

@@ -6,11 +6,15 @@ import { parseUri } from '../message/uri.ts';
 
 /** A dialog's state (RFC 3261 §12) as plain JSON. */
 export interface DialogRecord {
+  /** Call-ID of every request in it. */
   readonly callId: string;
+  /** Tag of this side. */
   readonly localTag: string;
+  /** Tag of the peer. */
   readonly remoteTag: string;
   /** From and To of our requests, as URIs: from the dialog, never from a Contact. */
   readonly localUri: string;
+  /** To of our requests. */
   readonly remoteUri: string;
   /** Request-URI of our requests: the peer's Contact. */
   readonly remoteTarget: string;
@@ -18,6 +22,7 @@ export interface DialogRecord {
   readonly routeSet: readonly string[];
   /** The last CSeq number that we used. */
   readonly localSeq: number;
+  /** The last CSeq number of the peer; undefined while it has sent nothing. */
   readonly remoteSeq: number | undefined;
 }
 
@@ -42,12 +47,19 @@ export interface Dialog {
   retarget(message: SipHeaders): void;
   /** The ACK of the INVITE with that number, for its 2xx (RFC 3261 §13.2.2.4). */
   ack(seq: number, headers: Readonly<Record<string, HeaderInit[string]>>, body?: Buffer): SipRequest;
+  /** Call-ID of every request in it. */
   readonly callId: string;
+  /** Tag of this side. */
   readonly localTag: string;
+  /** Tag of the peer. */
   readonly remoteTag: string;
+  /** The last CSeq number that this side used. */
   readonly localSeq: number;
+  /** Request-URI of our requests: the Contact that the peer named last. */
   readonly remoteTarget: string;
+  /** Route values in the order of our requests. */
   readonly routeSet: readonly string[];
+  /** Its present state, to be written down. */
   record(): DialogRecord;
 }
 

@@ -11,20 +11,25 @@ import {
 export interface OfferedMedia {
   /** Address or name of this host: for `o=` and `c=`. */
   readonly address: string;
+  /** The stream. */
   readonly media: readonly MediaDescription[];
   /** `s=`; default `-`. */
   readonly name?: string | undefined;
+  /** Its attributes. */
   readonly attributes?: readonly SdpAttribute[] | undefined;
 }
 
 /** The same in an answer: one entry for each `m=` of the offer, undefined where that medium is refused. */
 export interface AnsweredMedia extends Omit<OfferedMedia, 'media'> {
+  /** The stream. */
   readonly media: readonly (MediaDescription | undefined)[];
 }
 
 /** What both sides have agreed on. Plain, and never changed: a new agreement is a new object. */
 export interface SessionParameters {
+  /** What this side described. */
   readonly local: SessionDescription;
+  /** What the peer described. */
   readonly remote: SessionDescription;
 }
 

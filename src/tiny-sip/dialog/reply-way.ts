@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { ipFamily } from '../message/ip.ts';
 import type { SipRequest } from '../message/message.ts';
 import type { Via } from '../message/via.ts';
 import type { SentBy } from '../resolve/resolve.ts';
@@ -84,7 +84,7 @@ const MOST_WAYS = 4;
 function datagramWay(deps: ReplyWayDeps, via: Via, flow: Flow): Flow {
   const { host, port } = flow.remote;
   const maddr = via.maddr?.replace(/^\[|\]$/g, '');
-  if (maddr !== undefined && isIP(maddr) !== 0)
+  if (maddr !== undefined && ipFamily(maddr) !== 0)
     return deps.connect({ protocol: 'udp', host: maddr, port: via.port ?? 5060, name: maddr }) ?? flow;
   if (via.rport !== undefined) return flow;
   const asked = via.port ?? 5060;

@@ -56,9 +56,11 @@ export type ReofferOutcome =
 
 /** A session that INVITE makes, at either side. */
 export interface InviteSession {
+  /** The present state. */
   readonly state: SessionState;
   /** What both sides agreed on last. */
   readonly parameters: SessionParameters | undefined;
+  /** Call-ID of the dialog. */
   readonly callId: string;
   /**
    * Offers anew by a re-INVITE; without `media` the same again, as a sign of life. Waits for an exchange that is under
@@ -72,14 +74,19 @@ export interface InviteSession {
   send(method: string, init?: SessionRequestInit): Promise<Outcome>;
 }
 
+/** A request within a session. */
 export interface SessionRequestInit {
+  /** Further headers. */
   readonly headers?: Readonly<Record<string, HeaderInit[string]>>;
+  /** The body; its type stands in `headers`. */
   readonly body?: Buffer | string;
+  /** Gives up waiting. */
   readonly signal?: AbortSignal;
 }
 
 /** What a session asks of its user, and tells it. */
 export interface SessionHooks {
+  /** Tells every new state, the last one included. */
   readonly onState?: (state: SessionState) => void;
   /**
    * A new offer of the peer's, or the one in its 2xx where we made none. Answers with our media, one entry for each of
@@ -90,6 +97,7 @@ export interface SessionHooks {
     | undefined;
   /** Requests within the dialog that are not the session's own. Default: 405. */
   readonly onRequest?: Handler;
+  /** Answers challenges within the session. */
   readonly credentials?: DigestClient;
   /** User part of our Contact. Default: that of our AOR. */
   readonly contactUser?: string;
@@ -101,9 +109,11 @@ export interface InviteSessionOptions extends SessionHooks {
   readonly to: string;
   /** Our AOR. */
   readonly from: string;
+  /** Display name of From. */
   readonly displayName?: string;
   /** Our offer. Absent: the peer makes one in its 2xx, and `onOffer` has to answer it. */
   readonly offer?: OfferedMedia | undefined;
+  /** By which way it leaves; default: the callee is looked up. */
   readonly way?: Way;
   /**
    * Seconds for the peer to answer in; then CANCEL. Sent as Expires (RFC 3261 §13.2.1) where it is given; without it
@@ -116,10 +126,13 @@ export interface InviteSessionOptions extends SessionHooks {
 
 /** A call from somebody, before it is answered. */
 export interface Invitation {
+  /** The INVITE itself. */
   readonly incoming: Incoming;
+  /** URI of the caller. */
   readonly from: NameAddr | undefined;
   /** Undefined: we are to make the offer, in `accept`. */
   readonly offer: SessionDescription | undefined;
+  /** It has been answered, cancelled, or ran out. */
   readonly over: boolean;
   /** 101 to 199; sent again every minute, for proxies give up otherwise (RFC 3261 §13.3.1.1). */
   ring(status?: number): void;
@@ -134,7 +147,9 @@ export interface Invitation {
   onEnd(listener: (cause: SessionEnd) => void): void;
 }
 
+/** How calls are taken. */
 export interface InviteServerOptions {
+  /** Takes each new call. */
   readonly onInvite: (invitation: Invitation) => void;
   /** Which media can be agreed on at all; an offer without any gets 488. Default: message sessions over MSRP. */
   readonly accepts?: (media: MediaDescription) => boolean;

@@ -130,10 +130,13 @@ export function createUas(deps: UasDeps): Uas {
   };
 
   const hand = (handler: Handler, incoming: Incoming): void => {
+    const failed = (error: unknown): void => answerError(incoming, error, log, 'a request handler threw');
     try {
-      handler(incoming);
+      // Most answer at once; of those that take their time a rejection is a throw that came late.
+      const late = handler(incoming);
+      if (late !== undefined) Promise.resolve(late).catch(failed);
     } catch (error) {
-      answerError(incoming, error, log, 'a request handler threw');
+      failed(error);
     }
   };
 

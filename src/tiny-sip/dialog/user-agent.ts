@@ -8,8 +8,11 @@ import type { Address, Flow, Transport } from '../transport/transport.ts';
 
 /** What a stack is given from outside: nothing in it reads a clock or a random source of its own. */
 export interface StackDeps {
+  /** Every deadline and delay of the stack goes by it. */
   readonly clock: Clock;
+  /** For tags, branches, Call-IDs and jitter. */
   readonly random: Random;
+  /** Where it tells what it notices. */
   readonly log: Log;
   /** RFC 3263 resolution. Without it only numeric hosts and explicit targets can be reached. */
   readonly locator?: Locator;
@@ -31,12 +34,15 @@ export interface StackLimits {
 
 /** How a stack is made. */
 export interface StackOptions {
+  /** One for each protocol that it speaks; a later one of the same protocol takes the place of an earlier. */
   readonly transports: readonly Transport[];
   /** `User-Agent` of requests and `Server` of responses. Absent: neither is sent. */
   readonly userAgent?: string;
   /** Compact header names in everything that is sent. */
   readonly compact?: boolean;
+  /** Bounds that differ from the defaults. */
   readonly limits?: Partial<StackLimits>;
+  /** Timer values that differ from the defaults of RFC 3261 (T1 500 ms, T2 4 s, T4 5 s). */
   readonly timers?: Partial<TimerValues>;
   /** This element routes requests for others: `Require` and merged requests are left to its handlers. */
   readonly proxy?: boolean;
@@ -46,7 +52,9 @@ export interface StackOptions {
 
 /** By which way a request leaves: an open flow, else a target, else routes and Request-URI are looked up. */
 export interface Way {
+  /** An open flow: the request goes on it and nowhere else. */
   readonly flow?: Flow;
+  /** Where to; nothing is looked up. */
   readonly target?: Target;
   /** Pre-loaded route set, e.g. outbound proxy then Service-Route; values of Route headers, in order. */
   readonly route?: readonly string[];
@@ -54,10 +62,13 @@ export interface Way {
 
 /** Options of one request. */
 export interface SendOptions {
+  /** An open flow: the request goes on it and nowhere else. */
   readonly flow?: Flow;
+  /** Where to; nothing is looked up. */
   readonly target?: Target;
   /** Answers challenges inside `send`: at most two tries per realm, CSeq rises by one each time. */
   readonly credentials?: DigestClient;
+  /** Called with each 1xx, before the outcome is known. */
   readonly onProvisional?: (response: SipResponse) => void;
   /**
    * Gives up waiting: the transaction ends and the outcome is `failed`. An INVITE is cancelled instead (RFC 3261 §9.1):
@@ -92,14 +103,19 @@ export type Outcome =
 
 /** Parts of a response that a handler adds. */
 export interface AnswerInit {
+  /** Reason phrase; default that of the status. */
   readonly reason?: string;
+  /** More headers, by name; a list gives several values. */
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  /** A string is written as UTF-8. */
   readonly body?: Buffer | string;
+  /** Content-Type of `body`. */
   readonly contentType?: string;
 }
 
 /** A request that arrived: well-formed, not seen before, its `Require` understood. */
 export interface Incoming {
+  /** The request as it was read. */
   readonly request: SipRequest;
   /** The flow it came by; the response goes back on it. */
   readonly flow: Flow;
@@ -118,7 +134,11 @@ export interface Incoming {
   onCancel(listener: () => void): void;
 }
 
-export type Handler = (incoming: Incoming) => void;
+/**
+ * Takes a request. It answers with `respond`, now or later. When it throws, a `SipSyntaxError` is answered with its
+ * own status and anything else with 500; so is a promise of it that rejects.
+ */
+export type Handler = (incoming: Incoming) => void | Promise<void>;
 
 /** Sees every message. `bytes` are those on the wire. */
 export type TraceListener = (
@@ -130,6 +150,7 @@ export type TraceListener = (
 
 /** A SIP element: transports, transactions, digest retry and the dispatch of requests. */
 export interface Stack {
+  /** Starts the transports. Rejects with SIP_CANNOT_LISTEN when one of them cannot. */
   start(): Promise<void>;
   /** Ends all transactions (their outcomes are `failed`), closes the transports. */
   stop(): Promise<void>;
@@ -154,6 +175,7 @@ export interface Stack {
   on(method: string, handler: Handler): () => void;
   /** Takes the requests of one dialog: those with this Call-ID and this To tag, before any method handler. */
   claim(callId: string, localTag: string, handler: Handler): () => void;
+  /** Tells of every flow that closes, and why. Answers how to leave. */
   onFlowClosed(listener: (flow: Flow, cause: Error | undefined) => void): () => void;
   /**
    * This machine has an address that it had not before: a link came up, or another network. What waits for the network
@@ -162,6 +184,7 @@ export interface Stack {
   onAddress(listener: () => void): () => void;
   /** Called once by `stop`, when all transactions have ended: for machines that would wait for nothing. */
   onStop(listener: () => void): () => void;
+  /** Shows every message that is sent or received. Answers how to leave. */
   onTrace(listener: TraceListener): () => void;
   /** Adds a table of the caller to `counts`; several of one name are added up. Answers how to take it out again. */
   tally(name: string, read: () => number): () => void;
@@ -171,15 +194,22 @@ export interface Stack {
   after(ms: number, run: () => void): Timer;
   /** A new tag, Call-ID or branch part: at least 64 random bits in characters of a token. */
   token(): string;
+  /** The transaction timers in use, ms. */
   readonly timers: TimerValues;
+  /** Methods that are taken, as in Allow: those with a handler, and OPTIONS. */
   readonly methods: readonly string[];
+  /** What `userAgent` of the options says. */
   readonly userAgent: string | undefined;
 }
 
 /** What the machines above the stack (registration, publication, subscription, notifier) are given. */
 export interface EventDeps {
+  /** By which they send and receive. */
   readonly stack: Stack;
+  /** Refreshes and back-off go by it. */
   readonly clock: Clock;
+  /** For tags and jitter. */
   readonly random: Random;
+  /** Where they tell what they notice. */
   readonly log: Log;
 }

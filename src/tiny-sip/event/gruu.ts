@@ -20,6 +20,7 @@ export interface GruuMint {
   read(uri: SipUri): Gruu | undefined;
 }
 
+/** What a URI with `gr` stands for. */
 export type Gruu =
   | { readonly kind: 'public'; readonly aor: string; readonly gr: string }
   | { readonly kind: 'temporary'; readonly handle: string }
@@ -34,6 +35,8 @@ const saltBytes = 8;
 const proofBytes = 10;
 
 /**
+ * Makes GRUUs and reads its own (RFC 5627).
+ *
  * @param key 32 bytes; temporary GRUUs are good as long as it is the same. Default: random, so until the process ends.
  */
 export function createGruuMint(deps: { readonly random: Random }, key = deps.random.bytes(32)): GruuMint {

@@ -10,7 +10,9 @@ export interface Lane {
   enter(key: object, rank: LaneRank, run: () => Promise<void>): void;
   /** Takes waiting work back. Work that already runs is not touched. */
   leave(key: object): void;
+  /** Pieces of work that wait for their turn. */
   readonly waiting: number;
+  /** One runs now. */
   readonly busy: boolean;
 }
 

@@ -3,9 +3,11 @@ import type { Address, Flow, Protocol } from '../transport/transport.ts';
 
 /** What a binding is apart from its connection: plain data that can be written down. */
 export interface BindingRecord {
+  /** The AOR that is bound. */
   readonly aor: string;
   /** What tells it from the other bindings of its AOR: instance and reg-id (RFC 5626 §6), else the contact. */
   readonly key: string;
+  /** The Contact URI. */
   readonly contact: string;
   /** Header parameters of the Contact as they go back to the client, without `expires`. */
   readonly params: readonly (readonly [string, string])[];
@@ -13,15 +15,21 @@ export interface BindingRecord {
   readonly instance?: string;
   /** What the temporary GRUUs of the instance are found by (RFC 5627). */
   readonly gruu?: string;
+  /** Path values, to be the Route of requests to it (RFC 3327 §5.3). */
   readonly path: readonly string[];
+  /** Call-ID of the last REGISTER. */
   readonly callId: string;
+  /** CSeq number of the last REGISTER. */
   readonly cseq: number;
   /** Monotonic milliseconds. */
   readonly expiresAt: number;
   /** Whether requests go over the flow below, or are sent to the contact's own address. */
   readonly byFlow: boolean;
+  /** Transport of the flow that it came by. */
   readonly protocol: Protocol;
+  /** This side's address of that flow. */
   readonly local: Address;
+  /** The other side's address of that flow. */
   readonly remote: Address;
 }
 
@@ -32,6 +40,7 @@ export interface Binding extends BindingRecord {
 
 /** The location service (RFC 3261 §10): which contacts an address of record has now. */
 export interface Location {
+  /** Bindings of an AOR, the preferred first. */
   list(aor: string): readonly Binding[];
   /** The bindings of the instance whose temporary GRUUs have this handle. */
   byGruu(handle: string): readonly Binding[];
@@ -41,14 +50,19 @@ export interface Location {
   restore(record: BindingRecord): void;
   /** A flow is gone, and the bindings that used it with it (RFC 5626 §7). */
   flowClosed(flow: Flow): void;
+  /** All bindings, to be written down. */
   records(): Iterable<BindingRecord>;
+  /** Bindings in all. */
   readonly size: number;
   /** Addresses of record that have a binding. */
   readonly aors: number;
+  /** Lets go of every timer. */
   stop(): void;
 }
 
 /**
+ * Makes an empty table of bindings (RFC 3261 §10.3).
+ *
  * @param deps `after`: a timer, which may be coarse (`stack.after`)
  * @param hooks what outlives the process is written down by them: each binding that came or changed, and each that went
  */

@@ -4,6 +4,7 @@ import type { Incoming } from '../dialog/user-agent.ts';
 import type { Flow } from '../transport/transport.ts';
 import type { Rates } from './rate.ts';
 
+/** How a notifier is made. */
 export interface NotifierOptions {
   /** Event package, e.g. `presence`. */
   readonly event: string;
@@ -27,6 +28,7 @@ export interface NotifierOptions {
   readonly subscriptions?: number;
   /** Of one watcher, and of one resource, at most; beyond it 503. Default no bound of its own. */
   readonly perWatcher?: number;
+  /** The same for one resource. */
   readonly perResource?: number;
   /** Decides about an initial SUBSCRIBE, and again about refreshes. */
   readonly authorise: (incoming: Incoming) => SubscriptionVerdict | Promise<SubscriptionVerdict>;
@@ -64,6 +66,7 @@ export interface NotifierOptions {
   readonly reach?: (contact: string) => Flow | undefined;
 }
 
+/** Whether a SUBSCRIBE is let in: to which resource and as whom, or with which status it is refused. */
 export type SubscriptionVerdict =
   | {
       readonly ok: true;
@@ -83,15 +86,23 @@ export type SubscriptionVerdict =
       readonly headers?: Readonly<Record<string, string | readonly string[]>>;
     };
 
+/** A document as a NOTIFY carries it. */
 export interface NotifyBody {
+  /** One of those that the watcher takes. */
   readonly contentType: string;
+  /** A string is written as UTF-8. */
   readonly content: string | Buffer;
 }
 
+/** One subscription, as its owner sees it. */
 export interface NotifierSubscription {
+  /** Names it in `setState`, `terminate` and `drop`, also after a restart. */
   readonly id: string;
+  /** As the verdict said. */
   readonly resource: string;
+  /** As the verdict said. */
   readonly watcher: string;
+  /** `pending`: accepted, but not yet allowed to see anything. */
   readonly state: 'active' | 'pending' | 'terminated';
   /** Why it ended, once terminated (`noresource`, `timeout`, `rejected`, …). */
   readonly reason: string | undefined;
@@ -109,11 +120,17 @@ export interface NotifierSubscription {
 
 /** All that must outlive the process for the dialog to go on. Plain JSON. */
 export interface SubscriptionRecord {
+  /** The same as that of the subscription. */
   readonly id: string;
+  /** As the verdict said. */
   readonly resource: string;
+  /** As the verdict said. */
   readonly watcher: string;
+  /** Content types that the watcher takes. */
   readonly accept: readonly string[];
+  /** Parameters of its Event header. */
   readonly eventParams: Readonly<Record<string, string>>;
+  /** Terminated ones are not written down. */
   readonly state: 'active' | 'pending';
   /** Suppress-If-Match of its last SUBSCRIBE, while it holds (RFC 5839). */
   readonly condition?: string;
@@ -127,7 +144,9 @@ export interface SubscriptionRecord {
   readonly from: { readonly protocol: string; readonly host: string; readonly port: number };
 }
 
+/** The notifier's side of an event package (RFC 6665 §4.2). */
 export interface Notifier {
+  /** The package. */
   readonly event: string;
   /** Takes a SUBSCRIBE for this package (initial or of an unknown dialog). */
   handle(incoming: Incoming): void;
@@ -152,5 +171,6 @@ export interface Notifier {
   stop(deadline: number): Promise<void>;
   /** Ends without a word and without `drop`: as a kill would. */
   abandon(): void;
+  /** Subscriptions alive, and what was done since the start, by name. */
   counts(): Record<string, number>;
 }

@@ -2,6 +2,7 @@ import type { EventDeps, Way } from '../dialog/user-agent.ts';
 import { createRegistration } from './registration.ts';
 import type { Registration, RegistrationOptions, RegistrationState } from './registration-options.ts';
 
+/** How several flows of one instance are registered (RFC 5626 §4.2). */
 export interface OutboundOptions extends Omit<RegistrationOptions, 'way' | 'regId' | 'instance' | 'onState'> {
   /** URN for `+sip.instance`; the same after every restart, as the order of `ways` must be (RFC 5626 §4.2.1). */
   readonly instance: string;
@@ -20,8 +21,11 @@ export interface Outbound {
   readonly flows: readonly Registration[];
   /** The first flow that stands, for requests of our own; undefined: none does. */
   readonly best: Extract<RegistrationState, { kind: 'registered' }> | undefined;
+  /** Registers every flow. */
   start(): void;
+  /** Tries again at once what waits for a way. */
   wake(): void;
+  /** Registers every flow anew now. */
   refresh(): void;
   /** De-registers all flows. Final. */
   remove(): Promise<void>;

@@ -10,13 +10,17 @@ import type { Failure } from './retry.ts';
  */
 export type BodyKind = 'initial' | 'modify' | 'replace';
 
+/** What is published, as asked for. */
 export interface PublicationBody {
+  /** Content-Type of the PUBLISH. */
   readonly contentType: string;
+  /** A string is written as UTF-8. */
   readonly content: string | Buffer;
   /** Given back to `accepted` with the 2xx. */
   readonly token: unknown;
 }
 
+/** How a publication is made. */
 export interface PublicationOptions {
   /** Request-URI, To and From. */
   readonly aor: string;
@@ -26,6 +30,7 @@ export interface PublicationOptions {
   readonly expires?: number;
   /** By which way; undefined: not yet (not registered, S5): call `wake()` when it changed. */
   readonly way: () => Way | undefined;
+  /** Answers challenges. */
   readonly credentials?: DigestClient;
   /** Shared by all publications of one Request-URI; default one of its own. */
   readonly lane?: Lane;
@@ -44,10 +49,13 @@ export interface PublicationOptions {
   readonly stored?: { readonly tag: string; readonly expiresAt: number };
   /** Own headers, on every PUBLISH, refreshes too (S6). */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Called with every new state. */
   readonly onState?: (state: PublicationState) => void;
 }
 
+/** What the server granted. */
 export interface PublicationInfo {
+  /** The SIP-ETag under which it keeps the document. */
   readonly tag: string;
   /** Seconds granted by the server. */
   readonly expires: number;
@@ -55,6 +63,7 @@ export interface PublicationInfo {
   readonly expiresAt: number;
 }
 
+/** Where a publication stands. `retryAt` is monotonic ms: when it is tried again by itself. */
 export type PublicationState =
   | { readonly kind: 'idle' }
   /** Something is to be said, but `way()` is undefined. */
@@ -77,7 +86,9 @@ export type PublicationState =
   | { readonly kind: 'refused'; readonly retryAt: number; readonly cause: Failure }
   | { readonly kind: 'removed' };
 
+/** Keeps one document published (RFC 3903 §4). */
 export interface Publication {
+  /** Where it stands now. */
   readonly state: PublicationState;
   /** The tag of the live publication, if there is one. */
   readonly tag: string | undefined;

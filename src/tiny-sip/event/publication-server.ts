@@ -5,15 +5,21 @@ import { detach } from '../message/text.ts';
 
 /** What a PUBLISH left behind, without its document. */
 export interface PublishedEntry {
+  /** As the verdict said. */
   readonly resource: string;
+  /** The package, without parameters. */
   readonly event: string;
+  /** The SIP-ETag of the answer; one of its own for every PUBLISH. */
   readonly tag: string;
   /** Monotonic ms. */
   readonly expiresAt: number;
 }
 
+/** What a PUBLISH brought. */
 export interface PublishedDocument extends PublishedEntry {
+  /** Type and subtype, lower case. */
   readonly contentType: string;
+  /** The exact bytes. */
   readonly body: Buffer;
 }
 
@@ -42,11 +48,13 @@ export interface PublicationStore {
   remove(entry: PublishedEntry, cause: 'removed' | 'expired'): StoreAnswer | Promise<StoreAnswer>;
 }
 
+/** How a publication server is made. */
 export interface PublicationServerOptions {
   /** Event packages, each with the content types that it takes. */
   readonly events: Readonly<Record<string, { readonly accept: readonly string[] }>>;
   /** Seconds. Defaults: min 60, max 3600, default 3600. */
   readonly expires?: { readonly min?: number; readonly max?: number; readonly default?: number };
+  /** Keeps the documents. */
   readonly store: PublicationStore;
   /** Whose is it: the key of the resource, or a refusal (404, 403, 401 with a challenge). */
   readonly authorise: (incoming: Incoming) => PublishVerdict | Promise<PublishVerdict>;
@@ -58,6 +66,7 @@ export interface PublicationServerOptions {
   readonly bodyBytes?: number;
 }
 
+/** Whether a PUBLISH is let in and for which resource, or with which status it is refused. */
 export type PublishVerdict =
   | {
       readonly ok: true;
@@ -72,6 +81,7 @@ export type PublishVerdict =
       readonly headers?: Readonly<Record<string, string | readonly string[]>>;
     };
 
+/** Takes PUBLISH for one or more packages (RFC 3903 §6). */
 export interface PublicationServer {
   /** Takes a PUBLISH. */
   handle(incoming: Incoming): void;
@@ -79,11 +89,13 @@ export interface PublicationServer {
   restore(entries: Iterable<PublishedEntry>): void;
   /** Accept values over all packages, for OPTIONS. */
   readonly accept: readonly string[];
+  /** The packages it takes, for Allow-Events. */
   readonly events: readonly string[];
   /** Live publications of a resource. */
   list(resource: string, event: string): readonly PublishedEntry[];
   /** Ends timers; the store keeps what it has. */
   stop(): void;
+  /** Live publications, and what was done since the start, by name. */
   counts(): Record<string, number>;
 }
 

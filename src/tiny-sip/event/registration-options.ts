@@ -3,6 +3,7 @@ import type { Way } from '../dialog/user-agent.ts';
 import type { Address, Flow } from '../transport/transport.ts';
 import type { Failure } from './retry.ts';
 
+/** How a registration is made. */
 export interface RegistrationOptions {
   /** Address of record, e.g. `sip:freezer@example.com`. */
   readonly aor: string;
@@ -15,6 +16,7 @@ export interface RegistrationOptions {
    * undefined: not yet; call `wake()` when it changed. Default: the registrar is looked up.
    */
   readonly way?: () => Way | undefined;
+  /** Answers challenges. */
   readonly credentials?: DigestClient;
   /** URN for `+sip.instance` (RFC 5626 §4.1), e.g. `urn:uuid:…`. */
   readonly instance?: string;
@@ -29,7 +31,9 @@ export interface RegistrationOptions {
    * streams. A Flow-Timer of the server wins. Default 25 s, 90 s and 10 s; false: whoever made the flow does it.
    */
   readonly keepAlive?: false | { readonly datagram: number; readonly stream: number; readonly pong: number };
+  /** Own headers, on every REGISTER. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Called with every new state. */
   readonly onState?: (state: RegistrationState) => void;
 }
 
@@ -41,6 +45,7 @@ export interface Registered {
   readonly serviceRoute: readonly string[];
   /** Where the server sees us (received and rport of our Via), when it told. */
   readonly observed?: Address;
+  /** The flow that the binding was made by; requests to us come on it (RFC 5626 §5.3). */
   readonly flow: Flow;
   /** The Contact URI in use. */
   readonly contact: string;
@@ -54,6 +59,7 @@ export interface Registered {
   readonly outbound: boolean;
 }
 
+/** Where a registration stands. `retryAt` is monotonic ms: when it is tried again by itself. */
 export type RegistrationState =
   | { readonly kind: 'idle' }
   /** `way()` is undefined. */
@@ -65,9 +71,13 @@ export type RegistrationState =
   | { readonly kind: 'refused'; readonly retryAt: number; readonly cause: Failure }
   | { readonly kind: 'removed' };
 
+/** Keeps one binding alive (RFC 3261 §10, RFC 5626). */
 export interface Registration {
+  /** The address of record. */
   readonly aor: string;
+  /** Where it stands now. */
   readonly state: RegistrationState;
+  /** Registers as soon as there is a way, and keeps the binding until `remove` or `stop`. */
   start(): void;
   /** `way()` may have changed: what waited for it or for the network is tried now. */
   wake(): void;

@@ -3,8 +3,7 @@ import type { SipUri } from '../message/uri.ts';
 import type { GruuMint } from './gruu.ts';
 import type { Binding } from './location.ts';
 
-type Headers = Readonly<Record<string, string | readonly string[]>>;
-
+/** How a registrar is made. */
 export interface RegistrationServerOptions {
   /**
    * Whose bindings are to be changed: the key of the address of record, a SIP URI without parameters; or a refusal
@@ -17,6 +16,7 @@ export interface RegistrationServerOptions {
   readonly expires?: { readonly min?: number; readonly max?: number; readonly default?: number };
   /** Bindings in all, and of one address of record; beyond it 503. Defaults 20,000 and 10. */
   readonly bindings?: number;
+  /** Bindings of one AOR; a further one gets 503. */
   readonly bindingsPerAor?: number;
   /** Route values that requests of the registered client are to take (RFC 3608), in order. Default none. */
   readonly serviceRoute?: (aor: string) => readonly string[];
@@ -31,22 +31,24 @@ export interface RegistrationServerOptions {
   readonly aorOf?: (uri: SipUri) => string | undefined;
 }
 
+/** Whether a REGISTER may bind: the AOR that it speaks for, or the answer that refuses it. */
 export type RegisterVerdict =
   | {
       readonly ok: true;
       readonly aor: string;
       /** Headers for the answer (Authentication-Info). */
-      readonly headers?: Headers;
+      readonly headers?: Readonly<Record<string, string | readonly string[]>>;
     }
   | {
       readonly ok: false;
       readonly status: number;
       readonly reason?: string;
-      readonly headers?: Headers;
+      readonly headers?: Readonly<Record<string, string | readonly string[]>>;
     };
 
 /** Whom a Request-URI means. */
 export interface Destination {
+  /** The AOR that the URI stands for. */
   readonly aor: string;
   /** One instance is meant, by its GRUU: only one of the bindings may be used (RFC 5627 §6.1). */
   readonly instance: boolean;
@@ -63,5 +65,6 @@ export interface RegistrationServer {
    * undefined: it names nobody of ours (404), or is a temporary GRUU that is void. No bindings: nobody is there (480).
    */
   resolve(uri: string): Destination | undefined;
+  /** Bindings, and what was registered and refused since the start. */
   counts(): Record<string, number>;
 }

@@ -12,6 +12,7 @@ export interface Failure {
   readonly status?: number;
   /** Reason phrase, or what the transport said. */
   readonly reason: string;
+  /** Refused by a response, not answered in time, or not sent. */
   readonly kind: 'response' | 'timeout' | 'failed';
 }
 

@@ -4,6 +4,7 @@ import type { SipRequest } from '../message/message.ts';
 import type { Rates } from './rate.ts';
 import type { Failure } from './retry.ts';
 
+/** How a subscription is made. */
 export interface SubscriptionOptions {
   /** Request-URI and To. */
   readonly resource: string;
@@ -32,33 +33,45 @@ export interface SubscriptionOptions {
   readonly expires?: number;
   /** undefined: not yet; call `wake()` when it changed. Default: the resource is looked up. */
   readonly way?: () => Way | undefined;
+  /** Answers challenges. */
   readonly credentials?: DigestClient;
+  /** User part of the Contact; default that of `from`. */
   readonly contactUser?: string;
   /** Our Contact URI, such as the GRUU of a registration (RFC 5627 §4.4). Default, or undefined: that of the flow. */
   readonly contact?: () => string | undefined;
+  /** Own headers, on every SUBSCRIBE. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Return a verdict to answer a NOTIFY otherwise than 200 (415 with Accept, 400, …). */
   readonly onNotify?: (notify: Notify) => NotifyVerdict | undefined;
+  /** Called with every new state. */
   readonly onState?: (state: SubscriptionState) => void;
 }
 
+/** A NOTIFY, read. */
 export interface Notify {
+  /** What its Subscription-State says. */
   readonly state: 'active' | 'pending' | 'terminated';
+  /** Why it ended or is pending, lower case; absent when the notifier did not tell. */
   readonly reason?: string;
   /** Essence, lower case; undefined: no body. */
   readonly contentType?: string;
+  /** The exact bytes; empty without a body. */
   readonly body: Buffer;
   /** Entity-tag of this state, where the notifier gives one; for `known` later. */
   readonly tag?: string;
   /** The state is the one that `known` named: there is no body because the owner has it. */
   readonly unchanged?: true;
+  /** The request itself, for what else it carries. */
   readonly request: SipRequest;
 }
 
+/** How a NOTIFY is answered in place of 200. */
 export interface NotifyVerdict extends AnswerInit {
+  /** A final status. */
   readonly status: number;
 }
 
+/** Where a subscription stands. `expiresAt` and `retryAt` are monotonic ms. */
 export type SubscriptionState =
   | { readonly kind: 'idle' }
   | { readonly kind: 'blocked' }
@@ -71,8 +84,11 @@ export type SubscriptionState =
   /** Over: fetched (`reason` `fetched`), unsubscribed, or ended by the notifier with a reason that forbids retrying. */
   | { readonly kind: 'terminated'; readonly reason: string; readonly cause?: Failure };
 
+/** Keeps one subscription up, or fetches once (RFC 6665 §4.1). */
 export interface Subscription {
+  /** Where it stands now. */
   readonly state: SubscriptionState;
+  /** Subscribes as soon as there is a way. */
   start(): void;
   /** `way()` may have changed: try now. */
   wake(): void;

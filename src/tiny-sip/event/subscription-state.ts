@@ -5,6 +5,7 @@ import { type Rates, readRates } from './rate.ts';
 export interface SubscriptionStateValue {
   /** `active`, `pending` and `terminated`; any other counts as active (RFC 6665 §4.1.3 leaves it open). */
   readonly state: 'active' | 'pending' | 'terminated';
+  /** Lower case. */
   readonly reason: string | undefined;
   /** Seconds. */
   readonly expires: number | undefined;

@@ -6,8 +6,11 @@ import { reasonOf } from './reasons.ts';
 import { stored } from './stored.ts';
 import { checkRequestUri } from './uri-grammar.ts';
 
+/** How a request that cannot be taken is answered. */
 export interface Refusal {
+  /** A final status of 400 or more. */
   readonly status: number;
+  /** Reason phrase: names what is wrong. */
   readonly reason: string;
 }
 

@@ -7,16 +7,23 @@ import { reasonOf } from './reasons.ts';
 import { Message, stored } from './stored.ts';
 import { refuseBreaks, toWire } from './text.ts';
 
+/** What a request is made of. */
 export interface RequestInit {
+  /** A token; case matters. */
   readonly method: string;
+  /** Request-URI. */
   readonly uri: string;
+  /** By name in any case; a list gives several values, undefined none. */
   readonly headers?: HeaderInit | undefined;
   /** A string is written as UTF-8. */
   readonly body?: Buffer | string | undefined;
 }
 
+/** What a response has besides its status and what it takes from the request. */
 export interface ResponseInit {
+  /** Unicode; default that of the status. */
   readonly reason?: string | undefined;
+  /** By name in any case; a list gives several values, undefined none. */
   readonly headers?: HeaderInit | undefined;
   /** A string is written as UTF-8. */
   readonly body?: Buffer | string | undefined;

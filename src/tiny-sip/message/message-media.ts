@@ -17,6 +17,7 @@ export interface MessageMedia {
   readonly setup?: MessageSetup | undefined;
 }
 
+/** Who connects (RFC 6135 §4.2). */
 export type MessageSetup = 'active' | 'passive' | 'actpass';
 
 /** Whether it proposes MSRP at all, refused or not. */

@@ -6,6 +6,7 @@ import type { Via } from './via.ts';
 export type { HeaderValue } from './header-lines.ts';
 export type { ContentType, CSeq, EventValue } from './values.ts';
 
+/** Headers to write, by name in any case; a list gives several values, undefined none. */
 export type HeaderInit = Readonly<Record<string, HeaderValue | undefined>>;
 
 /**
@@ -47,27 +48,41 @@ export interface SipHeaders {
 
   /** Empty when there is none. */
   readonly vias: readonly Via[];
+  /** The first of `vias`. */
   readonly topVia: Via | undefined;
+  /** From, whole. */
   readonly from: NameAddr | undefined;
+  /** To, whole. */
   readonly to: NameAddr | undefined;
+  /** Tag of From. */
   readonly fromTag: string | undefined;
+  /** Tag of To. */
   readonly toTag: string | undefined;
+  /** Call-ID; case matters (RFC 3261 §20.8). */
   readonly callId: string | undefined;
+  /** Number and method of CSeq. */
   readonly cseq: CSeq | undefined;
   /** Empty when there is none. */
   readonly contacts: readonly NameAddr[] | '*';
   /** Seconds; a value above 2**32-1 reads as that (RFC 3261 §20.19). */
   readonly expires: number | undefined;
+  /** Package and parameters of Event (RFC 6665 §8.2.1). */
   readonly event: EventValue | undefined;
+  /** Content-Type, taken apart. */
   readonly contentType: ContentType | undefined;
   /** As the header says; undefined when there is none. */
   readonly contentLength: number | undefined;
+  /** 0 to 255. */
   readonly maxForwards: number | undefined;
+  /** Empty when there is none. */
   readonly routes: readonly NameAddr[];
+  /** Empty when there is none. */
   readonly recordRoutes: readonly NameAddr[];
 }
 
+/** A request (RFC 3261 §7.1). */
 export interface SipRequest extends SipHeaders {
+  /** Tells it from a response. */
   readonly kind: 'request';
   /** Case matters. */
   readonly method: string;
@@ -77,11 +92,17 @@ export interface SipRequest extends SipHeaders {
   copy(): SipRequest;
 }
 
+/** A response (RFC 3261 §7.2). */
 export interface SipResponse extends SipHeaders {
+  /** Tells it from a request. */
   readonly kind: 'response';
+  /** 100 to 699. */
   readonly status: number;
+  /** Reason phrase, as Unicode. */
   readonly reason: string;
+  /** An independent copy: changing one leaves the other alone. The body's bytes are shared. */
   copy(): SipResponse;
 }
 
+/** Either; `kind` tells which. */
 export type SipMessage = SipRequest | SipResponse;

@@ -10,11 +10,13 @@ import { parseContentType } from './values.ts';
 /** Writing multipart bodies (RFC 2046 §5.1, RFC 2387). */
 
 export interface PartInit {
+  /** Content-Type of the part. */
   readonly contentType: string;
   /** A string is written as UTF-8. */
   readonly content: Buffer | string;
   /** With or without its brackets. */
   readonly contentId?: string | undefined;
+  /** Content-Disposition of the part. */
   readonly disposition?: string | undefined;
   /** `binary` unless given, as SIP carries any byte. */
   readonly encoding?: TransferEncoding | undefined;
@@ -22,7 +24,9 @@ export interface PartInit {
   readonly headers?: HeaderInit | undefined;
 }
 
+/** A multipart body to be written. */
 export interface MultipartInit {
+  /** `mixed`, `related`, `alternative` or another. */
   readonly subtype: 'mixed' | 'related' | 'alternative' | (string & {});
   /** At least one. Of `related` the first is the root. */
   readonly parts: readonly PartInit[];

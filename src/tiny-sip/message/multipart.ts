@@ -30,10 +30,13 @@ export const multipartLimits: MultipartLimits = {
   boundary: 70,
 };
 
+/** A multipart body, taken apart. */
 export interface Multipart {
   /** `mixed`, `related`, `alternative`, … in lower case. */
   readonly subtype: string;
+  /** What stands between the parts. */
   readonly boundary: string;
+  /** The parts, in order. */
   readonly parts: readonly BodyPart[];
   /**
    * Of `multipart/related` the part that the others belong to (RFC 2387 §3.2): that with the Content-ID of `start`, and
@@ -48,6 +51,7 @@ export interface Multipart {
   readonly defects: readonly string[];
 }
 
+/** One part of a multipart body. */
 export interface BodyPart {
   /** The headers as they are, unfolded. */
   readonly headers: readonly (readonly [name: string, value: string])[];
@@ -57,6 +61,7 @@ export interface BodyPart {
   readonly contentType: ContentType;
   /** Without its brackets. */
   readonly contentId: string | undefined;
+  /** Content-Disposition without its parameters, lower case. */
   readonly disposition: ParamValue | undefined;
   /** Lower case; `7bit` when the part names none. */
   readonly encoding: string;

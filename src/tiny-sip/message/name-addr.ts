@@ -16,6 +16,7 @@ export interface NameAddr {
   readonly params: ReadonlyMap<string, string>;
   /** One parameter, unquoted; name in lower case. '' when it has no value, undefined when absent. */
   param(name: string): string | undefined;
+  /** The parameter `tag`, as From and To have it. */
   readonly tag: string | undefined;
 }
 
@@ -272,10 +273,13 @@ function readBare(text: string, start: number, end: number, what: string): Found
   return { address: new ReadAddress(text.slice(start, i), tag, text, start, start, i, stop), stop };
 }
 
+/** What a name-addr is made of when written. */
 export interface NameAddrInit {
   /** Unicode; it is quoted when written. */
   readonly display?: string | undefined;
+  /** Without angle brackets. */
   readonly uri: string;
+  /** Header parameters, after the closing bracket. */
   readonly params?: ParamsInit | undefined;
 }
 

@@ -5,25 +5,36 @@ import type { Message } from './stored.ts';
 
 export type { FailureCode } from './head.ts';
 
+/** What became of the bytes; `ok` tells which. */
 export type ParseResult = ParsedMessage | ParseFailure;
 
+/** A message was read. */
 export interface ParsedMessage {
+  /** Tells it from a failure. */
   readonly ok: true;
+  /**
+   * Its values are read when they are asked for; `checkRequest` and `checkResponse` read those that count.
+   */
   readonly message: SipMessage;
   /** Bytes of the input that belong to the message (leading CRLFs included; what follows it is not). */
   readonly length: number;
 }
 
+/** The bytes are no message. */
 export interface ParseFailure {
+  /** Tells it from a message. */
   readonly ok: false;
   /** The status that answers a request with this fault. */
   readonly status: number;
+  /** Reason phrase that goes with `status`. */
   readonly reason: string;
+  /** What is wrong. */
   readonly code: FailureCode;
   /** A request of which enough could be read to try an answer. Its typed values may still throw. */
   readonly partial?: SipRequest;
   /** True when a stream cannot be cut after this message: close it once the answer is written. */
   readonly framingLost: boolean;
+  /** Bytes of the input that were meant as the message. */
   readonly length: number;
 }
 

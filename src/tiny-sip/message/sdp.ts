@@ -7,6 +7,7 @@ import { refuseBreaks, toWire } from './text.ts';
  * `fromWire` makes it readable. Plain Unicode may be written, too.
  */
 export interface SessionDescription {
+  /** The `o=` line: who made it, and which version it is. */
   readonly origin: SdpOrigin;
   /** `s=`; `-` where nothing is meant. */
   readonly name: string;
@@ -14,32 +15,43 @@ export interface SessionDescription {
   readonly connection: SdpConnection | undefined;
   /** `t=`, `r=` and `z=` lines in their order; an answer repeats those of its offer. */
   readonly times: readonly SdpLine[];
+  /** Attributes of the whole session, in order. */
   readonly attributes: readonly SdpAttribute[];
   /** Lines that are kept but not taken apart: `i`, `u`, `e`, `p`, `b`, `k`. */
   readonly other: readonly SdpLine[];
+  /** The streams, in order: an answer keeps their number and order (RFC 3264 §6). */
   readonly media: readonly MediaDescription[];
 }
 
 /** `o=`. Numbers stay text: they may be longer than a number can hold. */
 export interface SdpOrigin {
+  /** User name, or `-`. */
   readonly user: string;
+  /** Session id, digits. */
   readonly id: string;
+  /** Rises with each new description of the session. */
   readonly version: string;
+  /** Unicast address of the maker. */
   readonly address: string;
 }
 
+/** A `c=` line. */
 export interface SdpConnection {
   /** An IPv4 or IPv6 address, or a name. */
   readonly address: string;
 }
 
+/** A line of a type that is not read here, kept as it came. */
 export interface SdpLine {
   /** One letter. */
   readonly type: string;
+  /** What follows the equals sign. */
   readonly value: string;
 }
 
+/** One `a=` line (RFC 4566 §5.13). */
 export interface SdpAttribute {
+  /** Before the colon. */
   readonly name: string;
   /** Absent: a flag, `a=name`. */
   readonly value?: string | undefined;
@@ -55,19 +67,27 @@ export interface MediaDescription {
   readonly ports?: number | undefined;
   /** `TCP/MSRP`, `RTP/AVP`, … */
   readonly protocol: string;
+  /** Formats of the `m=` line; `*` for message sessions (RFC 4975 §8.1). */
   readonly formats: readonly string[];
+  /** Its own `c=` line; without one that of the session. */
   readonly connection?: SdpConnection | undefined;
+  /** Attributes of this stream, in order. */
   readonly attributes?: readonly SdpAttribute[] | undefined;
   /** `i`, `b`, `k`, and further `c` lines. */
   readonly other?: readonly SdpLine[] | undefined;
 }
 
+/** Bounds of a session description. */
 export interface SdpLimits {
+  /** Bytes in all. */
   readonly bytes: number;
+  /** Lines in all. */
   readonly lines: number;
+  /** Streams. */
   readonly media: number;
 }
 
+/** The bounds where none are given. */
 export const sdpLimits: SdpLimits = { bytes: 65_536, lines: 1_000, media: 32 };
 
 /**

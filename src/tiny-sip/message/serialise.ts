@@ -4,6 +4,7 @@ import { COMPACT, CONTENT_LENGTH } from './names.ts';
 import { bareNul } from './nul.ts';
 import { stored } from './stored.ts';
 
+/** How a message is written. */
 export interface SerialiseOptions {
   /** Registered one-letter header names, and no space after the colon. */
   readonly compact?: boolean | undefined;

@@ -9,9 +9,11 @@ export interface SipUri {
   readonly scheme: string;
   /** Escapes kept as they are. For `tel` the number. */
   readonly user?: string;
+  /** Escapes kept as they are. RFC 3261 §19.1.1 advises against it. */
   readonly password?: string;
   /** Lower case, IPv6 without brackets. '' for `tel` and for schemes that are not known. */
   readonly host: string;
+  /** Absent: the default of the transport. */
   readonly port?: number;
   /** Names in lower case, values with escapes kept, '' for a bare name. */
   readonly params: ReadonlyMap<string, string>;
@@ -25,12 +27,19 @@ export interface SipUri {
 export interface UriInit {
   /** `sip` unless given. */
   readonly scheme?: string | undefined;
+  /** Escaped already: `%40` for `@`. For `tel` the number. */
   readonly user?: string | undefined;
+  /** Escaped already. */
   readonly password?: string | undefined;
+  /** IPv6 without brackets. */
   readonly host?: string | undefined;
+  /** Left out unless given. */
   readonly port?: number | undefined;
+  /** Values escaped already, '' for a bare name. */
   readonly params?: ReadonlyMap<string, string> | undefined;
+  /** Values escaped already. */
   readonly headers?: ReadonlyMap<string, string> | undefined;
+  /** In place of all the rest: what follows the scheme. */
   readonly opaque?: string | undefined;
 }
 

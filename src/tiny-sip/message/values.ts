@@ -7,8 +7,11 @@ import { unquote } from './text.ts';
 
 /** Readers of the small values: numbers, CSeq, Call-ID, Event, Content-Type. All throw SipSyntaxError. */
 
+/** A CSeq value (RFC 3261 §20.16). */
 export interface CSeq {
+  /** Below 2**31 (RFC 3261 §8.1.1.5). */
   readonly number: number;
+  /** As on the wire; case matters. */
   readonly method: string;
 }
 
@@ -22,6 +25,7 @@ export interface EventValue {
   param(name: string): string | undefined;
 }
 
+/** A Content-Type value (RFC 3261 §20.15). */
 export interface ContentType {
   /** Lower case. */
   readonly type: string;

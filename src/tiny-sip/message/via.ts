@@ -22,11 +22,15 @@ export interface Via {
   readonly transport: string;
   /** IPv6 without brackets. */
   readonly host: string;
+  /** Undefined when the value has none: the default of the transport. */
   readonly port: number | undefined;
+  /** Names the transaction; undefined from elements of RFC 2543. */
   readonly branch: string | undefined;
+  /** Address that the message came from (RFC 3261 §18.2.1). */
   readonly received: string | undefined;
   /** Undefined: no rport; 0: asked for (`;rport`); else the value. */
   readonly rport: number | undefined;
+  /** Where responses go in place of the sender's address (RFC 3261 §18.2.2). */
   readonly maddr: string | undefined;
   /** Names in lower case, values as on the wire, '' for a bare name. */
   readonly params: ReadonlyMap<string, string>;
@@ -36,9 +40,13 @@ export interface Via {
   readonly sentBy: string;
 }
 
+/** What a Via value is made of when written. */
 export interface ViaInit {
+  /** Upper case: `UDP`, `TCP`, `TLS`. */
   readonly transport: string;
+  /** IPv6 with or without brackets. */
   readonly host: string;
+  /** Left out unless given. */
   readonly port?: number | undefined;
   /** '' or `true` gives a bare name, undefined leaves it out. */
   readonly params?: ParamsInit | undefined;

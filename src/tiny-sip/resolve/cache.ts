@@ -49,6 +49,7 @@ export interface DnsCache {
   counts(): Record<string, number>;
 }
 
+/** Bounds of what is remembered of the DNS. */
 export interface DnsCacheOptions {
   /** Seconds for answers without a TTL. Default 300. */
   readonly ttl?: number | undefined;

@@ -1,22 +1,36 @@
 import { lookup, Resolver } from 'node:dns/promises';
 
+/** A NAPTR record (RFC 3403 §4.1). */
 export interface NaptrRecord {
+  /** The lowest first; others count only when none of it will do. */
   readonly order: number;
+  /** The lowest first among those of one order. */
   readonly preference: number;
+  /** `s`: the replacement has SRV records. */
   readonly flags: string;
+  /** `SIP+D2U`, `SIP+D2T`, `SIPS+D2T` and others (RFC 3263 §4.1). */
   readonly service: string;
+  /** Empty in records for SIP. */
   readonly regexp: string;
+  /** The name to ask next. */
   readonly replacement: string;
 }
 
+/** An SRV record (RFC 2782). */
 export interface SrvRecord {
+  /** The lowest first. */
   readonly priority: number;
+  /** Share of the choice among those of one priority. */
   readonly weight: number;
+  /** Port of the service. */
   readonly port: number;
+  /** Name of the server. */
   readonly name: string;
 }
 
+/** An A or AAAA record. */
 export interface AddressRecord {
+  /** IP literal, IPv6 without brackets. */
   readonly address: string;
   /** Seconds. */
   readonly ttl: number;
@@ -33,9 +47,13 @@ export interface SoaRecord {
  * there is no such record, another code when the DNS could not be asked.
  */
 export interface Dns {
+  /** NAPTR records of a domain. */
   naptr(name: string): Promise<readonly NaptrRecord[]>;
+  /** SRV records of a name like `_sip._udp.example.com`. */
   srv(name: string): Promise<readonly SrvRecord[]>;
+  /** IPv4 addresses of a host. */
   a(name: string): Promise<readonly AddressRecord[]>;
+  /** IPv6 addresses of a host. */
   aaaa(name: string): Promise<readonly AddressRecord[]>;
   /** The SOA record of a zone; says how long the absence of a record may be believed. */
   soa?(name: string): Promise<readonly SoaRecord[]>;
@@ -45,6 +63,7 @@ export interface Dns {
   cancel?(): void;
 }
 
+/** How the machine's own resolver is asked. */
 export interface SystemDnsOptions {
   /** `host` or `host:port` of name servers, in place of those of resolv.conf. */
   readonly servers?: readonly string[] | undefined;

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { ipFamily } from '../message/ip.ts';
 import type { AddressRecord, NaptrRecord, SoaRecord, SrvRecord } from './dns.ts';
 
 /**
@@ -42,10 +42,10 @@ export function soundRecords<T extends RecordType>(type: T, records: RecordsOf[T
         .filter(isSrv)
         .sort((a, b) => a.priority - b.priority)
         .slice(0, MOST_RECORDS),
-    a: (given) => given.filter((one) => isIP(one.address) === 4).slice(0, MOST_RECORDS),
-    aaaa: (given) => given.filter((one) => isIP(one.address) === 6).slice(0, MOST_RECORDS),
+    a: (given) => given.filter((one) => ipFamily(one.address) === 4).slice(0, MOST_RECORDS),
+    aaaa: (given) => given.filter((one) => ipFamily(one.address) === 6).slice(0, MOST_RECORDS),
     soa: (given) => given.filter((one) => Number.isFinite(one.minttl) && one.minttl >= 0).slice(0, 1),
-    hosts: (given) => given.filter((one) => isIP(one) !== 0).slice(0, MOST_RECORDS),
+    hosts: (given) => given.filter((one) => ipFamily(one) !== 0).slice(0, MOST_RECORDS),
   };
   return sound[type](records);
 }

@@ -1,6 +1,6 @@
-import { isIP } from 'node:net';
 import type { Clock, Log, Random } from '../deps.ts';
 import { SipError, SipSyntaxError } from '../errors.ts';
+import { ipFamily } from '../message/ip.ts';
 import type { Protocol } from '../message/protocol.ts';
 import { formatUri, parseUri, type SipUri } from '../message/uri.ts';
 import { createDnsCache, type DnsCacheOptions } from './cache.ts';
@@ -12,6 +12,7 @@ import type { Target } from './target.ts';
 
 export type { Target } from './target.ts';
 
+/** How to look a URI up. */
 export interface LocateOptions {
   /** What this side can speak, most wanted first. */
   readonly protocols: readonly Protocol[];
@@ -19,12 +20,15 @@ export interface LocateOptions {
 
 /** The `sent-by` of a Via and its protocol. */
 export interface SentBy {
+  /** Transport of the Via. */
   readonly protocol: Protocol;
   /** Name or IP literal, IPv6 without brackets. */
   readonly host: string;
+  /** undefined: none was named. */
   readonly port: number | undefined;
 }
 
+/** Finds the servers of a SIP URI (RFC 3263). */
 export interface Locator {
   /** RFC 3263 §4: where to send, in the order in which to try. Rejects with SIP_NOT_LOCATED. */
   locate(uri: SipUri | string, options: LocateOptions): Promise<readonly Target[]>;
@@ -32,9 +36,11 @@ export interface Locator {
   locateReply?(sentBy: SentBy): Promise<readonly Target[]>;
   /** Tells what became of a request to a target; later answers of `locate` are ordered by it. */
   report?(target: Target, verdict: Verdict): void;
+  /** Questions to the DNS, and answers that were at hand, since the start. */
   counts(): Record<string, number>;
 }
 
+/** How a locator is made: bounds of its DNS cache, and of its memory of servers. */
 export interface LocatorOptions extends DnsCacheOptions, ServerHealthOptions {}
 
 const MOST_TARGETS = 32;
@@ -88,7 +94,7 @@ export function createLocator(
     const domain = bare(uri.params.get('maddr') ?? uri.host);
     const name = bare(uri.host);
     if (usual === 'memory') return [{ protocol: usual, host: domain, port: uri.port ?? 5060, name, rank: 0 }];
-    if (isIP(domain) !== 0)
+    if (ipFamily(domain) !== 0)
       return [{ protocol: usual, host: domain, port: uri.port ?? defaultPort(usual), name, rank: 0 }];
     // RFC 3263 §4.2: a port in the URI means A and AAAA, even when it is 5060.
     if (uri.port !== undefined) return servers.atPort(usual, domain, uri.port, name);
@@ -139,7 +145,7 @@ export function createLocator(
       return located(port === undefined ? domain : `${domain}:${port}`, async () => {
         if (protocol === 'memory')
           return [{ protocol, host: domain, port: port ?? 5060, name: domain, rank: 0 }];
-        const fixed = port ?? (isIP(domain) !== 0 ? defaultPort(protocol) : undefined);
+        const fixed = port ?? (ipFamily(domain) !== 0 ? defaultPort(protocol) : undefined);
         if (fixed !== undefined) return servers.atPort(protocol, domain, fixed, domain);
         return (
           (await servers.bySrv(serviceOf(protocol, domain), domain)) ??

@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
 import type { Random } from '../deps.ts';
+import { ipFamily } from '../message/ip.ts';
 import type { Protocol } from '../message/protocol.ts';
 import type { DnsCache } from './cache.ts';
 import type { RankedTarget } from './health.ts';
@@ -24,7 +24,7 @@ export function createServers(deps: { readonly cache: DnsCache; readonly random:
 
   /** A and AAAA, IPv4 first: of two ways the one more often whole. */
   const addressesOf = async (name: string): Promise<readonly string[]> => {
-    if (isIP(name) !== 0) return [name];
+    if (ipFamily(name) !== 0) return [name];
     // RFC 6761 §6.3: never a question for the DNS.
     if (/^(?:.*\.)?localhost\.?$/.test(name)) return ['127.0.0.1', '::1'];
     const asked = await Promise.allSettled([cache.ask('a', name), cache.ask('aaaa', name)]);

@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { ipFamily } from '../message/ip.ts';
 import type { Address } from './transport.ts';
 
 /** An address as a socket tells it: IPv4 inside IPv6 (`::ffff:192.0.2.1`) is shown as IPv4. */
@@ -26,7 +26,7 @@ export function sameHost(one: string, other: string): boolean {
 /** RFC 5952: the one way in which to write an IPv6 address. Anything else only loses its upper case. */
 export function canonicalHost(host: string): string {
   const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
-  if (!isIPv6(bare)) return bare.toLowerCase();
+  if (ipFamily(bare) !== 6) return bare.toLowerCase();
   // A zone (`fe80::1%eth0`) is no part of the address, but says which of its networks is meant.
   const [address = '', zone] = bare.split('%');
   const short = new URL(`http://[${address}]`).hostname.slice(1, -1);
@@ -44,7 +44,7 @@ export function unscoped(host: string): string {
 
 /** Whom a connection is counted for: an IPv4 address, or a /64 of IPv6, of which anybody has a whole one. */
 export function sourceOf(host: string): string {
-  if (!isIPv6(host)) return host;
+  if (ipFamily(host) !== 6) return host;
   const [head = '', tail = ''] = canonicalHost(host).split('%')[0]?.split('::') ?? [];
   const left = head === '' ? [] : head.split(':');
   const right = tail === '' ? [] : tail.split(':');

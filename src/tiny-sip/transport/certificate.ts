@@ -1,8 +1,8 @@
-import { isIP } from 'node:net';
 import type { DetailedPeerCertificate, PeerCertificate, TLSSocket } from 'node:tls';
 import { domainToASCII } from 'node:url';
 import { type Clock, machineTime } from '../deps.ts';
 import { SipError } from '../errors.ts';
+import { ipFamily } from '../message/ip.ts';
 import { canonicalHost, plainHost, sameHost } from './address.ts';
 
 /** What a verified certificate says of the other side. */
@@ -22,7 +22,7 @@ export interface Peer {
 /** RFC 5922 §7.2: whole names, whatever their case; no wildcard, no suffix. */
 export function proves(peer: Peer, name: string): boolean {
   const wanted = asciiName(name);
-  if (isIP(wanted) !== 0)
+  if (ipFamily(wanted) !== 0)
     return peer.names.includes(wanted) || peer.addresses.some((one) => sameHost(one, wanted));
   return peer.names.includes(wanted);
 }
@@ -30,7 +30,7 @@ export function proves(peer: Peer, name: string): boolean {
 /** A domain as it stands in certificates: lower case, ASCII, without the dot of the root; IPv6 without brackets. */
 export function asciiName(name: string): string {
   const bare = name.startsWith('[') && name.endsWith(']') ? name.slice(1, -1) : name;
-  if (isIP(bare) !== 0) return canonicalHost(bare);
+  if (ipFamily(bare) !== 0) return canonicalHost(bare);
   const lower = bare.replace(/\.$/, '').toLowerCase();
   // A wildcard is no domain, and stands for itself alone.
   return domainToASCII(lower) || lower;

@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
-import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { ipFamily } from '../message/ip.ts';
 import { canonicalHost, plainHost, unscoped } from './address.ts';
 import type { Address } from './transport.ts';
 
@@ -22,7 +22,7 @@ export function literalOnly(
   _options: unknown,
   done: (error: Error | null, address: string, family: number) => void,
 ): void {
-  const family = isIP(host);
+  const family = ipFamily(host);
   done(family === 0 ? new Error(`${host} is no IP address`) : null, host, family === 0 ? 4 : family);
 }
 

@@ -15,14 +15,17 @@ export type Fate = (packet: {
   readonly number: number;
 }) => readonly number[];
 
+/** How a network inside the process is made. */
 export interface MemoryOptions {
   /** What the flows say they are; `udp` makes them unreliable. Default `memory`, reliable. */
   readonly protocol?: Protocol | undefined;
   /** Only for unreliable networks. Unless it says otherwise a packet arrives at the next microtask. */
   readonly fate?: Fate | undefined;
+  /** Bounds of messages that differ from the defaults. */
   readonly limits?: Partial<Limits> | undefined;
 }
 
+/** Transports that reach each other and nobody else. */
 export interface MemoryNetwork {
   /** A transport at that address; `start` rejects when the address is taken. */
   transport(local: Address): Transport;

@@ -11,7 +11,9 @@ import type { Address, Flow, Peer, Protocol, Receiver, Transport } from './trans
 
 /** A transport over connections, whatever makes them: TCP here, TLS on the same face. */
 
+/** Bounds of a transport over connections. */
 export interface StreamOptions {
+  /** Bounds of messages that differ from the defaults. */
   readonly limits?: Partial<Limits> | undefined;
   /** Connections in both directions. */
   readonly maxConnections?: number | undefined;
@@ -51,10 +53,15 @@ export const streamDefaults = {
   unfinishedBytes: 16_777_216,
 } as const;
 
+/** What a transport over connections is given from outside. */
 export interface StreamDeps {
+  /** Time-outs go by it. */
   readonly clock: Clock;
+  /** Where it tells what it notices. */
   readonly log: Log;
+  /** For the jitter of keep-alive. */
   readonly random: Random;
+  /** One that is shared with others; default one of its own. */
   readonly wheel?: Wheel | undefined;
 }
 

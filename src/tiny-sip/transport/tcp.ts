@@ -4,6 +4,7 @@ import { addressOf, showAddress } from './address.ts';
 import { type Connector, createStreamTransport, type StreamDeps, type StreamOptions } from './stream.ts';
 import type { Address, Protocol, Transport } from './transport.ts';
 
+/** How a TCP transport is made: where it listens (unless `listen` is false), and its bounds. */
 export type TcpOptions = StreamOptions &
   (
     | {
@@ -18,7 +19,9 @@ export type TcpOptions = StreamOptions &
 
 /** The part of node:net that is used; tests put failing ones in its place. */
 export interface Net {
+  /** Opens a connection; errors come as events of the socket. */
   connect(options: { host: string; port: number }): Socket;
+  /** Makes a server that does not listen yet. */
   createServer(accept: (socket: Socket) => void): Server;
 }
 

@@ -15,7 +15,9 @@ export type Pem = string | Buffer;
 export interface TlsIdentity {
   /** The certificate and, behind it, those between it and the authority. */
   readonly cert: Pem;
+  /** Private key of the certificate, PEM. */
   readonly key: Pem;
+  /** Opens an encrypted key. */
   readonly passphrase?: string | undefined;
 }
 
@@ -36,9 +38,11 @@ export interface TlsCredentials {
   readonly crl?: Pem | readonly Pem[] | undefined;
 }
 
+/** Whom to believe, and which versions to speak. */
 export interface TlsRules {
   /** Default TLSv1.2; older ones are not spoken. */
   readonly minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
+  /** The newest version; default TLSv1.3. */
   readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
   /** As OpenSSL writes it; default: Node's. */
   readonly ciphers?: string | undefined;

@@ -1,4 +1,4 @@
-import { createServer as createNetServer, isIP, type Server, type Socket } from 'node:net';
+import { createServer as createNetServer, type Server, type Socket } from 'node:net';
 import {
   type ConnectionOptions,
   connect,
@@ -7,6 +7,7 @@ import {
   type Server as TlsServer,
 } from 'node:tls';
 import { SipError } from '../errors.ts';
+import { ipFamily } from '../message/ip.ts';
 import { addressOf, showAddress } from './address.ts';
 import { judge } from './certificate.ts';
 import { createHandshakes } from './handshakes.ts';
@@ -21,6 +22,7 @@ import { listen } from './tcp.ts';
 import { createTlsContexts, type TlsContexts, type TlsCredentials, type TlsRules } from './tls-context.ts';
 import type { Peer, Transport } from './transport.ts';
 
+/** How a TLS transport is made: where it listens, with which certificates, and whom it believes. */
 export type TlsOptions = StreamOptions &
   TlsCredentials &
   TlsRules & {
@@ -46,7 +48,9 @@ export type TlsOptions = StreamOptions &
 
 /** The parts of node:tls and node:net that are used; tests put failing ones in their place. */
 export interface Tls {
+  /** A connection that begins its handshake. */
   connect(options: ConnectionOptions): TLSSocket;
+  /** A server that has not begun to listen. */
   createServer(accept: (socket: Socket) => void): Server;
 }
 
@@ -147,7 +151,7 @@ export function createTlsTransport(
         host: remote.host,
         port: remote.port,
         // RFC 6066 §3: never an address. RFC 5922 §7.8: the domain of the URI, not of the server that SRV named.
-        servername: isIP(name) === 0 ? name : '',
+        servername: ipFamily(name) === 0 ? name : '',
         secureContext: contexts.client,
         // Judged below, in all cases: Node would leave out the name where a session was taken up again.
         rejectUnauthorized: false,

@@ -5,12 +5,15 @@ import type { Peer } from './certificate.ts';
 export type { Protocol } from '../message/protocol.ts';
 export type { Peer } from './certificate.ts';
 
+/** Where a peer, or this side, can be reached. */
 export interface Address {
   /** An IP literal, IPv6 without brackets; a name in a memory network. */
   readonly host: string;
+  /** 0 asks for any free one. */
   readonly port: number;
 }
 
+/** How a flow is kept open (RFC 5626 §4.4). */
 export interface KeepAlive {
   /** Milliseconds between pings. RFC 5626 §4.4.1: 80–100 % of it, at random, is used on streams. */
   readonly interval: number;
@@ -26,15 +29,21 @@ export interface KeepAlive {
   readonly stun?: boolean | undefined;
 }
 
+/** A way to one peer: a connection, or a remote address of a datagram socket. */
 export interface Flow {
   /** Unique within its transport. */
   readonly id: number;
+  /** Of its transport. */
   readonly protocol: Protocol;
+  /** True where nothing is retransmitted: all but UDP. */
   readonly reliable: boolean;
+  /** Address of this side, known for sure once it is open. */
   readonly local: Address;
+  /** Address of the peer. */
   readonly remote: Address;
   /** This side opened it. */
   readonly opened: boolean;
+  /** `closed` is final. */
   readonly state: 'connecting' | 'open' | 'closed';
   /** TLS: what the verified certificate of the other side says; undefined when it showed none, or one of no worth. */
   readonly peer?: Peer | undefined;
@@ -58,15 +67,19 @@ export interface Flow {
   alias?(port: number): void;
 }
 
+/** What a transport tells; the stack is one. */
 export interface Receiver {
   /** One message or what was meant as one; `parsed` is `parseMessage(bytes)`. */
   message(flow: Flow, bytes: Buffer, parsed: ParseResult): void;
+  /** The flow is over; `cause` unless it was closed in good order. */
   closed(flow: Flow, cause?: Error): void;
   /** The stream lost its framing. Comes after `message` for the broken one; the transport then ends the flow. */
   broken(flow: Flow, why: string): void;
 }
 
+/** Carries messages by one protocol. */
 export interface Transport {
+  /** The name under which targets ask for it. */
   readonly protocol: Protocol;
   /** The bound address after `start`; port 0 for a transport that does not listen. */
   readonly local: Address;
@@ -93,5 +106,6 @@ export interface Transport {
   ): Promise<void>;
   /** Closes every flow. */
   stop(): Promise<void>;
+  /** Messages, flows and failures since the start, by name. */
   counts(): Record<string, number>;
 }

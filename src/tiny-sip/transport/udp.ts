@@ -1,7 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import { type Clock, createNodeDeps, type Log, type Random } from '../deps.ts';
 import { SipError } from '../errors.ts';
+import { ipFamily } from '../message/ip.ts';
 import type { Limits } from '../message/limits.ts';
 import { type ParseResult, parseMessage } from '../message/parse.ts';
 import { createWheel, type Wheel } from '../wheel.ts';
@@ -14,6 +14,7 @@ import { forgetOne, UdpFlow, type UdpRoom } from './udp-flow.ts';
 
 export type { Datagrams } from './local-address.ts';
 
+/** How a UDP transport is made. */
 export interface UdpOptions {
   /**
    * Where to bind: an IP literal, `0.0.0.0`, or `::` (both families on one socket). Several make a socket each, with
@@ -23,17 +24,23 @@ export interface UdpOptions {
   readonly host: string | readonly string[];
   /** 0 takes any, for each socket its own. */
   readonly port: number;
+  /** Bounds of messages that differ from the defaults. */
   readonly limits?: Partial<Limits> | undefined;
   /** Remote addresses remembered; the one that was quiet longest is forgotten, which closes nothing. */
   readonly maxFlows?: number | undefined;
 }
 
+/** What a UDP transport is given from outside. */
 export interface UdpDeps {
+  /** Keep-alive goes by it. */
   readonly clock: Clock;
+  /** Where it tells what it notices. */
   readonly log: Log;
   /** For STUN transactions; default: the machine's own. */
   readonly random?: Random | undefined;
+  /** One that is shared with others; default one of its own. */
   readonly wheel?: Wheel | undefined;
+  /** Makes sockets; default that of node:dgram. */
   readonly datagrams?: Datagrams | undefined;
 }
 
@@ -238,7 +245,7 @@ export function createUdpTransport(deps: UdpDeps, options: UdpOptions): Transpor
       sockets = bound;
     },
     connect: (remote) => {
-      const host = isIPv6(remote.host) ? canonicalHost(remote.host) : remote.host;
+      const host = ipFamily(remote.host) === 6 ? canonicalHost(remote.host) : remote.host;
       return flowTo({ host, port: remote.port }, true);
     },
     reaches: (host) => sockets.length === 0 || socketTo(host) !== undefined,

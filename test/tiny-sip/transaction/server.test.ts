@@ -364,6 +364,19 @@ test('a handler that throws is answered 500; one that writes a line break too', 
   await stack.stop();
 });
 
+test('a handler that takes its time and then rejects is answered 500', async () => {
+  const { clock, stack, peer, log } = await scene();
+  stack.on('MESSAGE', async () => {
+    await Promise.resolve();
+    throw new Error('oops');
+  });
+  peer.send(uas, text('MESSAGE', to));
+  await clock.settle();
+  assert.is(peer.responses(500).length, 1);
+  assert.is(log.lines.filter((line) => line.level === 'error').length, 1);
+  await stack.stop();
+});
+
 test('a later handler shadows an earlier one until it is removed; "*" takes the rest', async () => {
   const { clock, stack, peer } = await scene();
   const calls: string[] = [];
