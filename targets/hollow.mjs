@@ -43,7 +43,9 @@ const HOLLOW = [
   {
     what: /@oozcitak\/dom\/lib\/dom\/(AbortController|AbortSignal|AbstractRange|ChildNode|CustomEvent|DOMTokenList|Event|HTMLCollection|MutationObserver|MutationRecord|NodeFilter|NodeIterator|NodeListStatic|NonDocumentTypeChildNode|NonElementParentNode|ParentNode|Range|ShadowRoot|Slotable|StaticRange|Traverser|TreeWalker)Impl\.js$/,
   },
-  { what: /@oozcitak\/infra\/lib\/(Base64|Byte|ByteSequence|CodePoints|JSON|List|Map|Queue|Set|Stack|String)\.js$/ },
+  {
+    what: /@oozcitak\/infra\/lib\/(Base64|Byte|ByteSequence|CodePoints|JSON|List|Map|Queue|Set|Stack|String)\.js$/,
+  },
   {
     what: /@oozcitak\/dom\/lib\/dom\/ElementImpl\.js$/,
     members: words('namespaceURI prefix localName attributes setAttribute setAttributeNS shadowRoot _create'),
