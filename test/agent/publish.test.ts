@@ -2,7 +2,7 @@ import * as assert from 'uvu/assert';
 import { suite } from '../support/harness.ts';
 import { createWorld, GATEWAY, SERVER } from './world.ts';
 
-const test = suite('publication by the agent');
+const test = suite('publication by the agent', { timeout: 60_000 });
 
 test('S5: PUBLISH waits for the 200 to REGISTER', async () => {
   const world = createWorld({ account: { publish: 'full' }, users: { gateway7: 'secret' } });

@@ -2,7 +2,7 @@ import * as assert from 'uvu/assert';
 import { suite } from '../support/harness.ts';
 import { createLab, type Lab, type LabOptions, noteDiff, type Phone, PIDF, PIDF_DIFF, pidf } from './lab.ts';
 
-const test = suite('edge publications');
+const test = suite('edge publications', { timeout: 60_000 });
 
 const GW = 'sip:gw@test.local';
 

@@ -2,7 +2,7 @@ import * as assert from 'uvu/assert';
 import { suite } from '../support/harness.ts';
 import { createLab, dialogOf, type Lab, type LabOptions, type Phone, pidf } from './lab.ts';
 
-const test = suite('edge presence');
+const test = suite('edge presence', { timeout: 60_000 });
 
 const GW = 'sip:gw@test.local';
 

@@ -6,7 +6,7 @@ import { repeatedIds, tuplesOf } from '../support/peers/tuples.ts';
 import { XMLLINT, xmllint } from '../support/peers/xmllint.ts';
 import { complete, GATEWAY, LAMP, needs, published, saying, says, scene } from './scene.ts';
 
-const test = suite('crash and stop', { timeout: 60_000 });
+const test = suite('crash and stop', { timeout: 120_000 });
 
 /** A clean end takes no longer, in milliseconds. */
 const STOP_LIMIT = 3_000;
@@ -27,7 +27,8 @@ for (const kind of ['kamailio', 'edge'] as const) {
         () =>
           alice.notified(
             (one) => one.at > before.at && complete(one.body) && says('freezer', '-17.5 °C')(one),
-            15_000,
+            // Killed amid a write, Kamailio may answer 500 to the first try; the next one comes after 30 s or more.
+            60_000,
           ),
       );
       assert.is(tuplesOf(after.body).size, tuplesOf(before.body).size);

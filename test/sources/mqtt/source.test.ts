@@ -13,7 +13,7 @@ import { suite } from '../../support/harness.ts';
 import { createTestSink, type TestSink, turns } from '../sink.ts';
 import { createMemoryBroker, createPair, type MemoryBroker } from './memory-broker.ts';
 
-const test = suite('sources/mqtt/source');
+const test = suite('sources/mqtt/source', { timeout: 60_000 });
 
 const MINUTE = 60_000;
 const never = new AbortController().signal;
