@@ -64,7 +64,10 @@ for (const protocol of ['udp', 'tcp'] as const)
       protocol,
       own: ['pump'],
       account: { publish: 'full' },
-      onKeepAlive: (options) => void kept.push(options),
+      onKeepAlive(options) {
+        kept.push(options);
+        return () => undefined;
+      },
     });
     await world.start();
     assert.equal(kept, [{ interval: 25_000, pong: 10_000 }], 'once, though two AORs use it');

@@ -26,7 +26,8 @@ export interface RegistrationOptions {
   readonly contactUser?: string;
   /**
    * Keeps flows alive that this side opened: CRLF every `datagram` or `stream` ms, and `pong` ms for the answer on
-   * streams. A Flow-Timer of the server wins. Default 25 s, 90 s and 10 s; false: whoever made the flow does it.
+   * streams; on UDP STUN where the server says that it knows it (RFC 5626 §8), with `pong` ms for its answer. A
+   * Flow-Timer of the server wins. Default 25 s, 90 s and 10 s; false: whoever made the flow does it.
    */
   readonly keepAlive?: false | { readonly datagram: number; readonly stream: number; readonly pong: number };
   readonly headers?: Readonly<Record<string, string>>;
@@ -69,7 +70,7 @@ export interface Registration {
   readonly aor: string;
   readonly state: RegistrationState;
   start(): void;
-  /** `way()` may have changed: what waited for it or for the network is tried now. */
+  /** `way()` may have changed: what waited for it or for the network is tried now (`Stack.onAddress` does so, too). */
   wake(): void;
   /** Registers anew at once (network changed, flow suspected dead, settings corrected), whatever back-off there was. */
   refresh(): void;

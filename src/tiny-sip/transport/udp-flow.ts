@@ -3,6 +3,7 @@ import { SipError } from '../errors.ts';
 import type { Wheel } from '../wheel.ts';
 import { sameHost, showAddress } from './address.ts';
 import { CloseListeners } from './close-listeners.ts';
+import { Keepers } from './keepers.ts';
 import type { StunClient, StunResult } from './stun-client.ts';
 import type { Address, Flow, KeepAlive } from './transport.ts';
 
@@ -38,6 +39,7 @@ export class UdpFlow implements Flow {
   private seenAt = 0;
   private cause: Error | undefined = undefined;
   private readonly listeners = new CloseListeners();
+  private readonly keepers = new Keepers();
   private pinger: Timer | undefined = undefined;
   /** Gives up the STUN request that is under way. */
   private unask: (() => void) | undefined = undefined;
@@ -86,10 +88,17 @@ export class UdpFlow implements Flow {
     return this.room.send(this.remote, bytes);
   }
 
-  keepAlive(options: KeepAlive | undefined): void {
-    this.pinger?.cancel();
-    this.unask?.();
-    this.pinger = this.unask = undefined;
+  keepAlive(options: KeepAlive): () => void {
+    return this.keepers.add(options, () => {
+      this.pinger?.cancel();
+      this.unask?.();
+      this.pinger = this.unask = undefined;
+      this.planPing();
+    });
+  }
+
+  private planPing(): void {
+    const options = this.keepers.merged;
     if (options === undefined || this.state === 'closed') return;
     const { interval, stun } = options;
     const wait = stun ? interval * (1 - STUN_SPREAD * this.room.random.float()) : interval;
@@ -99,7 +108,7 @@ export class UdpFlow implements Flow {
       else {
         // What is lost says nothing: only the answers to requests tell whether the path is there.
         this.send(KEEP_ALIVE).catch(() => undefined);
-        this.keepAlive(options);
+        this.planPing();
       }
     });
   }
@@ -110,7 +119,7 @@ export class UdpFlow implements Flow {
     this.unask = this.room.stun.ask(this.remote, options.pong, (result) => {
       this.unask = undefined;
       const cause = this.judge(result, options);
-      if (cause === undefined) this.keepAlive(options);
+      if (cause === undefined) this.planPing();
       else this.close(cause);
     });
   }

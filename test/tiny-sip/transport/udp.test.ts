@@ -108,10 +108,10 @@ test('S30: a keep-alive datagram every 25 s, until it is ended or the flow close
   const { transport: peer } = create();
   await peer.start(createRecorder());
   const flow = transport.connect(peer.local);
-  flow.keepAlive({ interval: 25_000, pong: 10_000 });
+  const leave = flow.keepAlive({ interval: 25_000, pong: 10_000 });
   await clock.advance(76_600);
   await eventually(() => peer.counts().keepAlives === 3, 'three keep-alives');
-  flow.keepAlive(undefined);
+  leave();
   assert.is(clock.pending(), 0);
   flow.keepAlive({ interval: 25_000, pong: 10_000 });
   flow.close();
@@ -355,10 +355,10 @@ test('a flow that is closed, or no longer kept open, asks no more', async () => 
   const { at, state } = await stunServer();
   state.drop = true;
   const flow = transport.connect(at);
-  flow.keepAlive(STUN);
+  const leave = flow.keepAlive(STUN);
   await clock.advance(31_000);
   assert.is(transport.counts().asked, 1);
-  flow.keepAlive(undefined);
+  leave();
   assert.is(transport.counts().asked, 0);
   assert.is(clock.pending(), 0);
   flow.keepAlive(STUN);
