@@ -22,6 +22,8 @@ export interface UdpRoom {
   /** Where the socket towards that peer is bound. */
   bound(remote: Address): Address;
   send(remote: Address, bytes: Buffer): Promise<void>;
+  /** Whether this machine still has that address. */
+  isOurs(host: string): boolean;
   findLocal(remote: Address): Promise<Address>;
   closed(flow: UdpFlow, cause: Error | undefined): void;
 }
@@ -75,11 +77,24 @@ export class UdpFlow implements Flow {
   }
 
   async ready(): Promise<void> {
-    if (this.state === 'closed') throw this.gone();
+    if (this.isClosed) throw this.cause ?? this.gone();
     const now = this.room.clock.now();
-    if (this.seen !== undefined && now - this.seenAt < LOCAL_FRESH) return;
-    this.seen = await this.room.findLocal(this.remote);
+    const { seen } = this;
+    // S29: an address that is gone is told to nobody, not even before the flow is found to have moved.
+    if (seen !== undefined && now - this.seenAt < LOCAL_FRESH && this.room.isOurs(seen.host)) return;
+    const found = await this.room.findLocal(this.remote);
+    if (seen !== undefined && this.held && !sameHost(seen.host, found.host)) {
+      // Whoever relies on this flow has told the other side of the old address.
+      const remote = showAddress(this.remote);
+      this.close(new SipError('FLOW_MOVED', { protocol: 'udp', remote, was: seen.host, now: found.host }));
+    }
+    if (this.isClosed) throw this.cause ?? this.gone();
+    this.seen = found;
     this.seenAt = now;
+  }
+
+  private get isClosed(): boolean {
+    return this.state === 'closed';
   }
 
   send(bytes: Buffer): Promise<void> {
