@@ -73,6 +73,31 @@ for (const protocol of ['udp', 'tcp'] as const)
     assert.equal(kept, [{ interval: 25_000, pong: 10_000 }], 'once, though two AORs use it');
   });
 
+//  gateway             NAT            server
+//   |--OPTIONS------------|------------->|   every 25 s or so
+//   |                     X<-------------|   the NAT forgets, without a word
+//   |   10 s later the flow is given up
+//   |--REGISTER------------------------->|
+test('S30: a NAT that forgets the path is found in less than 40 s by UDP, too', async () => {
+  let deaf = false;
+  const world = createWorld({
+    protocol: 'udp',
+    account: { publish: 'full' },
+    fate: ({ from }) => (deaf && from.host === SERVER.host ? [] : [0]),
+  });
+  await world.start();
+  await world.clock.advance(300_000);
+  assert.is(world.agent.status()[0]?.state, 'ok');
+  deaf = true;
+  const began = world.clock.now();
+  while (world.agent.status()[0]?.state === 'ok' && world.clock.now() - began < 60_000)
+    await world.clock.advance(1_000);
+  assert.ok(world.clock.now() - began < 40_000, `after ${world.clock.now() - began} ms`);
+  deaf = false;
+  await world.clock.advance(60_000);
+  assert.is(world.agent.status()[0]?.state, 'ok');
+});
+
 test('S17: a nonce that changes with every request costs no change, and no request more than two tries', async () => {
   const world = createWorld({ account: { publish: 'full' }, users: { gateway7: 'secret' }, nonceLife: 1 });
   await world.start();

@@ -1,10 +1,11 @@
 import type { Flow, KeepAlive } from '../transport/transport.ts';
+import type { RegistrationKeepAlive } from './registration-options.ts';
 
 /**
  * How often a flow is pinged where nothing else is known, and how long a pong may take, ms. RFC 5626 §4.4: many NATs
  * forget a datagram's mapping after 30 s; for streams two minutes would do.
  */
-export const keepAliveDefaults = { datagram: 25_000, stream: 90_000, pong: 10_000 } as const;
+export const keepAliveDefaults: RegistrationKeepAlive = { datagram: 25_000, stream: 90_000, pong: 10_000 };
 
 /** Holds on to one flow at a time. */
 export interface Keeper {

@@ -29,9 +29,22 @@ export interface RegistrationOptions {
    * streams; on UDP STUN where the server says that it knows it (RFC 5626 §8), with `pong` ms for its answer. A
    * Flow-Timer of the server wins. Default 25 s, 90 s and 10 s; false: whoever made the flow does it.
    */
-  readonly keepAlive?: false | { readonly datagram: number; readonly stream: number; readonly pong: number };
+  readonly keepAlive?: false | RegistrationKeepAlive;
   readonly headers?: Readonly<Record<string, string>>;
   readonly onState?: (state: RegistrationState) => void;
+}
+
+/** All times in ms. */
+export interface RegistrationKeepAlive {
+  readonly datagram: number;
+  readonly stream: number;
+  readonly pong: number;
+  /**
+   * On UDP, where the server says nothing of STUN: an OPTIONS every `datagram`, which must be answered, however, within
+   * `pong`, and to the same address as before. Else nobody notices that a NAT has forgotten us until the next refresh.
+   * Costs half a kilobyte each time. Default false.
+   */
+  readonly probe?: boolean;
 }
 
 /** What a registration knows once it stands. */

@@ -19,6 +19,7 @@ import {
   takeJittered,
 } from './delay.ts';
 import { createKeeper, keepAliveDefaults } from './keeper.ts';
+import { createProbe, observedIn } from './probe.ts';
 import type {
   Registered,
   Registration,
@@ -151,15 +152,13 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
     resetDelay(patience);
     resetDelay(slowly);
     mayAskLonger = true;
-    const via = response.topVia;
+    const observed = observedIn(response.topVia, flow);
     const gruu = own?.param('pub-gruu');
     const tempGruu = own?.param('temp-gruu');
     const info: Registered = {
       expiresAt: clock.now() + seconds * 1000,
       serviceRoute: response.all('Service-Route').map(detach),
-      ...(via?.received !== undefined && {
-        observed: { host: detach(via.received), port: via.rport || flow.local.port },
-      }),
+      ...(observed && { observed }),
       flow,
       contact: contactUri(flow, user, scheme),
       associated: response.all('P-Associated-URI').map(detach),
@@ -167,7 +166,10 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
       ...(tempGruu && { tempGruu: detach(tempGruu) }),
       outbound: isOutbound(response),
     };
-    keeper.keep(flow, wishFor(flow, response));
+    const wish = wishFor(flow, response);
+    keeper.keep(flow, wish);
+    if (wish && probe && flow.protocol === 'udp' && !wish.stun) probe.start(flow, observed);
+    else probe?.stop();
     plan(refreshIn(seconds, random));
     enter({ kind: 'registered', ...info });
   };
@@ -185,11 +187,24 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
     return { interval, ...((pongs || promised) && { pong }), ...(stun && { stun }) };
   };
 
+  const { keepAlive = keepAliveDefaults } = options;
+  const probe =
+    keepAlive !== false && keepAlive.probe
+      ? createProbe(deps, {
+          aor: options.aor,
+          server: registrar,
+          interval: keepAlive.datagram,
+          patience: keepAlive.pong,
+        })
+      : undefined;
+
   /** RFC 5626 §4.4: the binding is worth as much as its flow. */
-  const keeper = createKeeper((_flow, cause) => {
+  const keeper = createKeeper((flow, cause) => {
+    probe?.stop();
     if (ended || !wanted) return;
     // A server that never promised to answer pings may just not know them: its silence proves nothing twice.
-    if ((cause as { code?: string } | undefined)?.code === 'SIP_FLOW_SILENT') pongs = false;
+    const silent = (cause as { code?: string } | undefined)?.code === 'SIP_FLOW_SILENT';
+    if (silent && flow.reliable) pongs = false;
     if (inFlight === undefined) retry({ kind: 'failed', reason: cause?.message ?? 'the flow was closed' });
   });
 
@@ -210,6 +225,7 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
     // A flow that does not answer is no use, even if it still looks open.
     if (outcome.kind === 'timeout' && outcome.flow?.opened && outcome.flow.reliable) {
       keeper.release();
+      probe?.stop();
       outcome.flow.close(new Error('no answer to REGISTER'));
     }
     if (outcome.kind !== 'response') {
@@ -247,6 +263,7 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
     wanted = false;
     timer?.cancel();
     keeper.release();
+    probe?.stop();
     deaf?.();
     timer = deaf = undefined;
     inFlight?.abort('stopped');
@@ -276,6 +293,7 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
       timer = undefined;
       inFlight?.abort('removed');
       keeper.release();
+      probe?.stop();
       // One try: what does not answer is left to its expiry.
       if (bound) await send(0);
       enter({ kind: 'removed' });
