@@ -158,7 +158,7 @@ export function createAccount(deps: AccountDeps, options: AccountOptions): Accou
       instance: options.instance ?? '',
       userAgent: deps.userAgent,
       contactUser: deps.contactUser(ownAor),
-      ...(!device && { keepAlive: { datagram: interval, stream: interval, pong: PONG } }),
+      ...(!device && { keepAlive: { datagram: interval, stream: interval, pong: PONG, probe: true } }),
       credentials: client,
       flow: flowWay,
       route,

@@ -54,6 +54,8 @@ export interface AgentDeps {
   readonly transports?: readonly Transport[] | undefined;
   /** Makes the sockets' transports; by default UDP on a free port, and TCP. */
   readonly sockets?: (() => readonly Transport[]) | undefined;
+  /** The addresses of this machine on links that are up; by default as the system tells. */
+  readonly addresses?: (() => readonly string[]) | undefined;
   /** Loads what is needed rarely; a test on a clock of its own hands it in, so that nothing waits for a disk. */
   readonly later?: Later | undefined;
   readonly onEvent?: ((event: AgentEvent) => void) | undefined;
@@ -90,7 +92,13 @@ export function createAgent(deps: AgentDeps, options: AgentOptions): Agent {
   const compact = options.compact ?? true;
 
   const stack: Stack = createStack(
-    { clock, random, log: log.child('sip'), ...(deps.locator && { locator: deps.locator }) },
+    {
+      clock,
+      random,
+      log: log.child('sip'),
+      ...(deps.locator && { locator: deps.locator }),
+      ...(deps.addresses && { addresses: deps.addresses }),
+    },
     {
       transports: [...(deps.transports ?? []), ...(deps.sockets ?? sockets)()],
       compact,

@@ -3,6 +3,7 @@ import {
   type DigestClient,
   type EventDeps,
   type Registration,
+  type RegistrationKeepAlive,
   type RegistrationState,
   type Way,
 } from 'tiny-sip';
@@ -29,9 +30,7 @@ export interface PresentityOptions {
   readonly contactUser: string;
   readonly userAgent?: string | undefined;
   /** Absent: another AOR on the same flow does it. */
-  readonly keepAlive?:
-    | { readonly datagram: number; readonly stream: number; readonly pong: number }
-    | undefined;
+  readonly keepAlive?: RegistrationKeepAlive | undefined;
   readonly credentials?: Credentials | undefined;
   /** The flow to the server; undefined while there is none. */
   readonly flow: () => Way | undefined;

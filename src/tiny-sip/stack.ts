@@ -72,7 +72,8 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
 
   /** Looks whether flows must be opened anew because this machine's network changed. */
   const watchAddresses = (): void => {
-    if (stopped || !options.transports.some((one) => one.checkLocal !== undefined)) return;
+    const told = deps.addresses !== undefined;
+    if (stopped || !(told || options.transports.some((one) => one.checkLocal !== undefined))) return;
     watching = timing.coarse(addressCheck, () => void checkAddresses().finally(watchAddresses));
   };
 

@@ -5,7 +5,7 @@ import { createLog, silentLog } from '../../src/base/log.ts';
 import { createFakeClock } from '../support/fake-clock.ts';
 import { createFakeRandom } from '../support/fake-random.ts';
 import { suite } from '../support/harness.ts';
-import { createWorld, GATEWAY, SERVER } from './world.ts';
+import { AGENT, createWorld, GATEWAY, SERVER } from './world.ts';
 
 const test = suite('accounts');
 
@@ -64,11 +64,39 @@ for (const protocol of ['udp', 'tcp'] as const)
       protocol,
       own: ['pump'],
       account: { publish: 'full' },
-      onKeepAlive: (options) => void kept.push(options),
+      onKeepAlive(options) {
+        kept.push(options);
+        return () => undefined;
+      },
     });
     await world.start();
     assert.equal(kept, [{ interval: 25_000, pong: 10_000 }], 'once, though two AORs use it');
   });
+
+//  gateway             NAT            server
+//   |--OPTIONS------------|------------->|   every 25 s or so
+//   |                     X<-------------|   the NAT forgets, without a word
+//   |   10 s later the flow is given up
+//   |--REGISTER------------------------->|
+test('S30: a NAT that forgets the path is found in less than 40 s by UDP, too', async () => {
+  let deaf = false;
+  const world = createWorld({
+    protocol: 'udp',
+    account: { publish: 'full' },
+    fate: ({ from }) => (deaf && from.host === SERVER.host ? [] : [0]),
+  });
+  await world.start();
+  await world.clock.advance(300_000);
+  assert.is(world.agent.status()[0]?.state, 'ok');
+  deaf = true;
+  const began = world.clock.now();
+  while (world.agent.status()[0]?.state === 'ok' && world.clock.now() - began < 60_000)
+    await world.clock.advance(1_000);
+  assert.ok(world.clock.now() - began < 40_000, `after ${world.clock.now() - began} ms`);
+  deaf = false;
+  await world.clock.advance(60_000);
+  assert.is(world.agent.status()[0]?.state, 'ok');
+});
 
 test('S17: a nonce that changes with every request costs no change, and no request more than two tries', async () => {
   const world = createWorld({ account: { publish: 'full' }, users: { gateway7: 'secret' }, nonceLife: 1 });
@@ -169,7 +197,45 @@ test('S7: the flow is cut at every message in turn: nothing throws, nothing is l
   }
 });
 
-test('S29: a link that is down for long: registered and published within 10 s of its return', async () => {
+//  gateway                  server
+//   X   the link is down     |   the gateway has no address; a reading comes
+//   |   5 s, 5 min, 1 h      |   the server forgets
+//   |   the address is back  |   noticed within 5 s
+//   |--REGISTER------------->|
+//   |--PUBLISH-------------->|   the reading
+for (const [shown, down] of [
+  ['5 s', 5_000],
+  ['5 min', 300_000],
+  ['1 h', 3_600_000],
+] as const)
+  test(`S29: a link that was down for ${shown}: registered and published within 10 s of its return`, async () => {
+    for (let seed = 1; seed <= 6; seed += 1) {
+      let up = true;
+      const world = createWorld({
+        protocol: 'udp',
+        seed,
+        account: { publish: 'full' },
+        fate: () => (up ? [0] : []),
+        addresses: () => (up ? [AGENT.host] : []),
+      });
+      await world.start();
+      up = false;
+      world.read('freezer', 'temp', 1);
+      await world.clock.advance(down);
+      // A registration lives for ten minutes here, a publication for two.
+      if (down > 600_000) {
+        assert.is(world.agent.status()[0]?.state, 'down');
+        world.server.forget();
+      }
+      world.read('freezer', 'temp', 2);
+      up = true;
+      await world.clock.advance(10_000);
+      assert.is(world.agent.status()[0]?.registration, 'registered', `seed ${seed}`);
+      assert.is(world.sees('freezer')?.note, '2 °C', `seed ${seed}`);
+    }
+  });
+
+test('S29: a server that answers nothing for long is found again, though the addresses stay as they are', async () => {
   for (const down of [5_000, 300_000, 3_600_000]) {
     const world = createWorld({ account: { publish: 'full' } });
     await world.start();
@@ -180,7 +246,7 @@ test('S29: a link that is down for long: registered and published within 10 s of
     world.read('freezer', 'temp', 1);
     world.server.script.answer = undefined;
     world.server.forget();
-    // A try waits 32 s for its answer, and the back-off ends at two minutes.
+    // Nobody tells that it is back: a try waits 32 s for its answer, and the back-off ends at two minutes.
     await world.clock.advance(160_000);
     assert.is(world.sees('freezer')?.note, '1 °C', `${down} ms`);
   }

@@ -50,6 +50,8 @@ export interface WorldOptions {
   readonly targets?: readonly Target[];
   /** Takes the lines of the agent's log. */
   readonly log?: Log;
+  /** The addresses of the agent's machine; absent: it is not looked whether they change. */
+  readonly addresses?: () => readonly string[];
   /** Hears how the agent wants its flow to be kept open. */
   readonly onKeepAlive?: Flow['keepAlive'];
 }
@@ -134,6 +136,7 @@ export function createWorld(options: WorldOptions = {}): World {
         transports: [transport],
         sockets: () => [],
         later: { reader: async () => read, decoder: async () => encoding },
+        ...(options.addresses && { addresses: options.addresses }),
         ...(options.targets && {
           locator: { locate: async () => options.targets ?? [], counts: () => ({}) },
         }),

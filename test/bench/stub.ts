@@ -83,7 +83,7 @@ export function createStub(options: StubOptions = {}): Stub {
         }
         return Promise.resolve();
       },
-      keepAlive() {},
+      keepAlive: () => () => undefined,
       onClose: () => () => {},
       close() {},
     };

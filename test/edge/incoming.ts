@@ -32,7 +32,7 @@ export function fakeFlow(
     sent,
     ready: async () => {},
     send: async (bytes: Buffer) => void sent.push(bytes),
-    keepAlive: () => {},
+    keepAlive: () => () => {},
     onClose: () => () => {},
     close: () => {},
   };

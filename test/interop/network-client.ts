@@ -1,5 +1,12 @@
-/** Inside a namespace: a client that keeps a registration by the way it is told, and tells of its flow by lines. */
-import { createRegistration, createStack, createTcpTransport, createUdpTransport } from 'tiny-sip';
+/** Inside a namespace: a client that registers, publishes and subscribes by the way it is told, and tells of its flow. */
+import {
+  createPublication,
+  createRegistration,
+  createStack,
+  createSubscription,
+  createTcpTransport,
+  createUdpTransport,
+} from 'tiny-sip';
 import { createSystemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { createSystemRandom } from '../../src/base/random.ts';
@@ -29,14 +36,27 @@ const registration = createRegistration(
     onState(state) {
       if (state.kind !== 'registered') return;
       console.log(`registered by ${state.flow.local.host}`);
-      // The server answers STUN: on UDP silence is judged by it (RFC 5626 §4.4.2).
-      if (protocol === 'udp') state.flow.keepAlive({ interval: 8_000, pong: 4_000, stun: true });
+      publication.wake();
     },
   },
+);
+const publication = createPublication(
+  { stack, clock, random, log },
+  {
+    aor: `sip:${protocol}@plant.example`,
+    way: () => (registration.state.kind === 'registered' ? { flow: registration.state.flow } : undefined),
+    body: () => ({ contentType: 'text/plain', content: String(clock.now()), token: undefined }),
+  },
+);
+// What the device says changes every other second.
+setInterval(() => publication.changed(), 2_000);
+const subscription = createSubscription(
+  { stack, clock, random, log },
+  { resource: 'sip:plant@plant.example', from: `sip:${protocol}@plant.example`, way: () => ({ target }) },
 );
 stack.onFlowClosed((_flow, cause) => {
   console.log(`closed ${(cause as { code?: string } | undefined)?.code}`);
 });
-stack.onAddress(() => registration.wake());
 registration.start();
+subscription.start();
 setTimeout(() => process.exit(0), 240_000);

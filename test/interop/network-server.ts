@@ -1,5 +1,11 @@
-/** Inside a namespace: a SIP server that takes every registration and publication, and tells of each by a line. */
-import { createStack, createTcpTransport, createUdpTransport, type SipRequest } from 'tiny-sip';
+/** Inside a namespace: a SIP server that takes every registration, publication and subscription, and tells of each. */
+import {
+  createNotifier,
+  createStack,
+  createTcpTransport,
+  createUdpTransport,
+  type SipRequest,
+} from 'tiny-sip';
 import { createSystemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { createSystemRandom } from '../../src/base/random.ts';
@@ -29,6 +35,19 @@ stack.on('PUBLISH', ({ request, flow, respond }) => {
   tell(request, flow.remote.host, flow.protocol);
   respond(200, { headers: { 'SIP-ETag': `t${++tags}`, Expires: '120' } });
 });
+const notifier = createNotifier(
+  { stack, clock, random, log },
+  {
+    event: 'presence',
+    types: ['text/plain'],
+    authorise({ request, flow }) {
+      tell(request, flow.remote.host, flow.protocol);
+      return { ok: true, resource: 'plant', watcher: request.from?.uri ?? '' };
+    },
+    body: () => ({ contentType: 'text/plain', content: 'running' }),
+  },
+);
+stack.on('SUBSCRIBE', notifier.handle);
 stack.on('*', ({ respond }) => respond(200));
 await stack.start();
 console.log('server is up');

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { suite } from '../support/harness.ts';
 
-const test = suite('tiny-sip under faults', { timeout: 230_000 });
+const test = suite('tiny-sip under faults', { timeout: 580_000 });
 
 const root = join(import.meta.dirname, '..', '..');
 

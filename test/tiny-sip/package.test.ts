@@ -25,7 +25,7 @@ import { preProcessFile } from 'typescript';
 import * as assert from 'uvu/assert';
 import { suite } from '../support/harness.ts';
 
-const test = suite('tiny-sip package', { timeout: 100_000 });
+const test = suite('tiny-sip package', { timeout: 300_000 });
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '../..');

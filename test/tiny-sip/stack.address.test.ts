@@ -1,4 +1,5 @@
 /** What a stack shows as its own address, by family, and what it does when that changes. */
+import { createSocket } from 'node:dgram';
 import {
   contactUri,
   createRequest,
@@ -213,4 +214,52 @@ test('a machine that does not tell its addresses, and a look that fails, close n
     await stack.stop();
     await clock.advance(20_000);
   }
+});
+
+test('S29: a request that finds its flow moved goes by a new one, with the new address, and blames no server', async () => {
+  let way = '127.0.0.1';
+  const mine = createUdpTransport(
+    {
+      clock,
+      log,
+      addresses: () => [way],
+      datagrams(options) {
+        const socket = createSocket(options);
+        // Stands for the system's choice of a way.
+        socket.connect = (() => {
+          socket.address = () => ({ address: way, family: 'IPv4', port: 1 });
+          queueMicrotask(() => socket.emit('connect'));
+        }) as typeof socket.connect;
+        return socket;
+      },
+    },
+    { host: '0.0.0.0', port: 0 },
+  );
+  const reports: string[] = [];
+  const at = udp('127.0.0.1');
+  const server = await stackOn([at]);
+  const hosts: (string | undefined)[] = [];
+  server.on('MESSAGE', ({ request, respond }) => {
+    hosts.push(request.topVia?.host);
+    respond(200);
+  });
+  const locator = {
+    locate: async () => [target(at)],
+    report: (_target: unknown, { kind }: { kind: string }) => void reports.push(kind),
+    counts: () => ({}),
+  };
+  const client = await stackOn([mine], { locator });
+  const send = async () => {
+    const outcome = await client.send(createRequest({ method: 'MESSAGE', uri: 'sip:a@b.example' }));
+    return outcome.kind === 'response' ? outcome.response.status : outcome.kind;
+  };
+  assert.is(await send(), 200);
+  const relied = client.flow(target(at));
+  relied.keepAlive({ interval: 1e9 });
+  way = '127.0.0.9';
+  await clock.advance(500);
+  assert.is(await send(), 200);
+  assert.is(relied.state, 'closed');
+  assert.equal(hosts, ['127.0.0.1', '127.0.0.9']);
+  assert.equal(reports, ['worked', 'worked']);
 });

@@ -58,6 +58,7 @@ function judgeError(error: Error): Judgement {
       return { over: true, verdict: undefined };
     case 'SIP_NO_TRANSPORT':
     case 'SIP_TOO_MANY_FLOWS':
+    case 'SIP_FLOW_MOVED':
       return { over: false, verdict: undefined };
     default:
       return FAILED;
@@ -78,13 +79,22 @@ export async function tryEach(
   let at = -1;
   for (const candidate of candidates) {
     at += 1;
-    const tried = await attempt(candidate, at === candidates.length - 1);
+    const last = at === candidates.length - 1;
+    let tried = await attempt(candidate, last);
+    // Our own address is another now. Nothing was sent, and a new flow shows the new one.
+    if (hasMoved(tried.outcome) && !signal?.aborted) tried = await attempt(candidate, last);
     outcome = tried.outcome;
     const { over, verdict } = judge(tried);
     if (candidate.target !== undefined && verdict !== undefined) report(candidate.target, verdict);
     if (over || signal?.aborted) break;
   }
   return outcome && { outcome, at };
+}
+
+function hasMoved(outcome: Outcome): boolean {
+  return (
+    outcome.kind === 'failed' && outcome.error instanceof SipError && outcome.error.code === 'SIP_FLOW_MOVED'
+  );
 }
 
 /** The outcome of a request that could not be sent. */

@@ -70,7 +70,7 @@ const nowhere: Flow = {
   state: 'closed',
   ready: () => Promise.reject(new SipError('FLOW_CLOSED', { protocol: 'udp', remote: 'nowhere' })),
   send: () => Promise.reject(new SipError('FLOW_CLOSED', { protocol: 'udp', remote: 'nowhere' })),
-  keepAlive: () => undefined,
+  keepAlive: () => () => undefined,
   onClose: () => () => undefined,
   close: () => undefined,
 };

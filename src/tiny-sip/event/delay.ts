@@ -34,6 +34,11 @@ export function takeJittered(delay: Delay, random: Random): number {
   return wait;
 }
 
+/** The network is back: soon, but not all that waited for it in the same moment. In ms. */
+export function hurried(random: Random): number {
+  return random.float() * 2_000;
+}
+
 /** It works again: the next failure waits as briefly as the first. */
 export function resetDelay(delay: Delay): void {
   delay.base = delay.floor;

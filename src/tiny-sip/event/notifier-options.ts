@@ -24,6 +24,17 @@ export interface NotifierOptions {
    * Default true.
    */
   readonly entityTags?: boolean;
+  /**
+   * ms between the CRLFs on connections by which watchers subscribed, which are held open for as long as a subscription
+   * uses them. Default 90,000; false: they are left alone.
+   */
+  readonly keepAlive?: number | false;
+  /**
+   * NOTIFYs in a row that may stay unanswered, or be answered 408, 500, 502, 503 or 504, before a watcher is let go.
+   * RFC 6665 §4.2.2 advises one for a time-out; but then one lost minute leaves a watcher without news until its next
+   * refresh, which may be an hour off. Default 3, with 30 s and more between them.
+   */
+  readonly unanswered?: number;
   /** Subscriptions at most; beyond it 503. Default 10,000. */
   readonly subscriptions?: number;
   /** Of one watcher, and of one resource, at most; beyond it 503. Default no bound of its own. */

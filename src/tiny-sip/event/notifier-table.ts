@@ -28,6 +28,8 @@ export interface Entry extends NotifierSubscription {
   from: SubscriptionRecord['from'];
   /** Takes the dialog's requests away from us. */
   unclaim: (() => void) | undefined;
+  /** Lets go of the connection that is held open for it. */
+  unhold: (() => void) | undefined;
   /** The end of the subscription. */
   end: Timer | undefined;
   /** Waits for the interval, or for another try. */
@@ -71,6 +73,7 @@ export function createEntry(init: EntryInit): Entry {
     reason: undefined,
     data: undefined,
     unclaim: undefined,
+    unhold: undefined,
     end: undefined,
     pause: undefined,
     beat: undefined,
@@ -110,10 +113,11 @@ export function createSubscriptionTable(): SubscriptionTable {
 
   const halt = (entry: Entry): void => {
     entry.unclaim?.();
+    entry.unhold?.();
     entry.end?.cancel();
     entry.pause?.cancel();
     entry.beat?.cancel();
-    entry.unclaim = entry.end = entry.pause = entry.beat = undefined;
+    entry.unclaim = entry.unhold = entry.end = entry.pause = entry.beat = undefined;
   };
 
   return {

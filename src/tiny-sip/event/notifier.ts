@@ -7,6 +7,7 @@ import { detach } from '../message/text.ts';
 import type { Flow, Protocol } from '../transport/transport.ts';
 import { acceptable } from './accept.ts';
 import { conditionOf } from './entity-tag.ts';
+import { keepAliveDefaults } from './keeper.ts';
 import type {
   Notifier,
   NotifierOptions,
@@ -15,7 +16,7 @@ import type {
 } from './notifier-options.ts';
 import { agreedRates, confirmedRates } from './notifier-rates.ts';
 import { createEntry, createSubscriptionTable, type Entry } from './notifier-table.ts';
-import { createNotifySender, notifierContact } from './notify-sender.ts';
+import { createNotifySender, isSecure, notifierContact } from './notify-sender.ts';
 import { hasRates } from './rate.ts';
 
 const expiryDefaults = { min: 60, max: 3600, default: 3600 };
@@ -55,7 +56,17 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
     table.add(entry);
     const { callId, localTag } = entry.dialog;
     entry.unclaim = stack.claim(callId, localTag, (incoming) => within(entry, incoming));
+    hold(entry);
     wait(entry);
+  };
+
+  /** S24: a watcher behind a NAT is reached by its own connection or not at all. */
+  const hold = (entry: Entry): void => {
+    const { flow, unhold } = entry;
+    const interval = options.keepAlive ?? keepAliveDefaults.stream;
+    entry.unhold = interval !== false && flow?.reliable ? flow.keepAlive({ interval }) : undefined;
+    // After the new one, so that the timer of the flow goes on where it is the same.
+    unhold?.();
   };
 
   const wait = (entry: Entry): void => {
@@ -168,12 +179,13 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
   const accepted = (
     incoming: Incoming,
     { resource, headers }: Granted,
+    dialog: Dialog,
     seconds: number,
     status: 200 | 204 = 200,
   ): void => {
     const { request, flow } = incoming;
     const routes = request.lines('Record-Route');
-    const contact = notifierContact(options, flow, resource);
+    const contact = notifierContact(options, flow, resource, isSecure(dialog) || /^sips:/i.test(request.uri));
     incoming.respond(status, {
       headers: {
         ...headers,
@@ -236,7 +248,7 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
       reserved: Number.POSITIVE_INFINITY,
     });
     agree(entry);
-    accepted(incoming, verdict, seconds);
+    accepted(incoming, verdict, dialog, seconds);
     if (seconds === 0) {
       // RFC 6665 §4.4.3: a fetch leaves nothing behind.
       totals.fetched += 1;
@@ -301,12 +313,13 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
     totals.refreshed += 1;
     // RFC 5839 §6.3: the watcher holds the state already, so there is nothing to tell.
     const known = sender.isKnown(entry);
-    accepted(incoming, verdict, seconds, known ? 204 : 200);
+    accepted(incoming, verdict, entry.dialog, seconds, known ? 204 : 200);
     if (seconds === 0) {
       if (known) drop(entry, 'timeout');
       else end(entry, 'timeout', 'with body');
       return;
     }
+    hold(entry);
     wait(entry);
     save(entry);
     options.onChange?.(entry, 'refreshed');

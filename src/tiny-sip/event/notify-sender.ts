@@ -1,3 +1,4 @@
+import type { Dialog } from '../dialog/dialog.ts';
 import type { EventDeps, Outcome } from '../dialog/user-agent.ts';
 import { contactUri, contactValue, userOf } from '../dialog/way.ts';
 import type { HeaderInit, SipRequest, SipResponse } from '../message/message.ts';
@@ -10,7 +11,7 @@ import { beatOf, countNotify, formatRates, startHistory } from './rate.ts';
 import { adviseForNotify } from './retry.ts';
 
 /** Failures in a row after which a watcher that answers nothing is let go. */
-const patience = 3;
+const patienceDefault = 3;
 
 export interface NotifySender {
   /** Sends the present state at once, or as soon as the NOTIFY in flight is answered. */
@@ -59,10 +60,18 @@ export function notifierContact(
   options: NotifierOptions,
   flow: Flow | undefined,
   resource: string,
+  secure: boolean,
 ): string | undefined {
   const own = options.contact?.(resource);
   if (own !== undefined) return contactValue(own);
-  return flow === undefined ? undefined : contactValue(contactUri(flow, userOf(resource)));
+  return flow === undefined
+    ? undefined
+    : contactValue(contactUri(flow, userOf(resource), secure ? 'sips' : 'sip'));
+}
+
+/** RFC 3261 §12.1.1: what began in safety goes on so. */
+export function isSecure({ routeSet, remoteTarget }: Dialog): boolean {
+  return /^<?sips:/i.test(routeSet[0] ?? remoteTarget);
 }
 
 /** Makes and sends NOTIFYs: one in flight per subscription, paced, and judged by their answers (RFC 6665 §4.2.2). */
@@ -73,6 +82,7 @@ export function createNotifySender(
 ): NotifySender {
   const { stack, clock, log } = deps;
   const interval = intervalOf(options);
+  const patience = options.unanswered ?? patienceDefault;
   const tagger = options.entityTags === false ? undefined : createTagger();
   const totals = { notified: 0, suppressed: 0, unanswered: 0, dropped: 0 };
   const farewells = new Set<Promise<void>>();
@@ -129,7 +139,7 @@ export function createNotifySender(
     const headers: Record<string, HeaderInit[string]> = {
       Event: eventOf(entry),
       'Subscription-State': state,
-      Contact: notifierContact(options, flow, entry.resource),
+      Contact: notifierContact(options, flow, entry.resource, isSecure(entry.dialog)),
       'SIP-ETag': tag,
       'Content-Type': body?.contentType,
     };

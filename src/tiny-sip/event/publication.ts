@@ -3,7 +3,7 @@ import type { EventDeps, Outcome, Way } from '../dialog/user-agent.ts';
 import { createRequest } from '../message/create.ts';
 import type { HeaderInit, SipRequest } from '../message/message.ts';
 import { detach } from '../message/text.ts';
-import { hopeless, patient, refreshIn, resetDelay, takeDelay } from './delay.ts';
+import { hopeless, hurried, patient, refreshIn, resetDelay, takeDelay } from './delay.ts';
 import { createLane } from './lane.ts';
 import type {
   Publication,
@@ -56,6 +56,7 @@ export function createPublication(deps: EventDeps, options: PublicationOptions):
   let controller: AbortController | undefined;
   let waiting: Timer | undefined;
   let refreshing: Timer | undefined;
+  let deaf: (() => void) | undefined;
 
   const enter = (next: PublicationState): void => {
     if (ended) return;
@@ -87,9 +88,9 @@ export function createPublication(deps: EventDeps, options: PublicationOptions):
   const end = (): void => {
     ended = true;
     lane.leave(key);
-    waiting?.cancel();
+    unpause();
     refreshing?.cancel();
-    waiting = refreshing = undefined;
+    refreshing = undefined;
     inFlight?.abort('stopped');
   };
 
@@ -274,9 +275,12 @@ export function createPublication(deps: EventDeps, options: PublicationOptions):
     pause(takeDelay(patience, random, seconds), cause, 'waiting');
 
   const pause = (ms: number, cause: Failure, kind: 'waiting' | 'refused'): void => {
-    waiting?.cancel();
+    unpause();
+    // S29: a network that comes is not waited for by the back-off, which may have grown to half an hour.
+    if (kind === 'waiting' && cause.kind !== 'response')
+      deaf = stack.onAddress(() => pause(hurried(random), cause, kind));
     waiting = stack.after(ms, () => {
-      waiting = undefined;
+      unpause();
       // Only a refresh failed: it is still due. Anything else left its own mark.
       go();
     });
@@ -285,7 +289,8 @@ export function createPublication(deps: EventDeps, options: PublicationOptions):
 
   const unpause = (): void => {
     waiting?.cancel();
-    waiting = undefined;
+    deaf?.();
+    waiting = deaf = undefined;
   };
 
   const withdraw = (): Promise<void> => {

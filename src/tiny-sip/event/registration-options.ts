@@ -28,13 +28,27 @@ export interface RegistrationOptions {
   readonly contactUser?: string;
   /**
    * Keeps flows alive that this side opened: CRLF every `datagram` or `stream` ms, and `pong` ms for the answer on
-   * streams. A Flow-Timer of the server wins. Default 25 s, 90 s and 10 s; false: whoever made the flow does it.
+   * streams; on UDP STUN where the server says that it knows it (RFC 5626 §8), with `pong` ms for its answer. A
+   * Flow-Timer of the server wins. Default 25 s, 90 s and 10 s; false: whoever made the flow does it.
    */
-  readonly keepAlive?: false | { readonly datagram: number; readonly stream: number; readonly pong: number };
+  readonly keepAlive?: false | RegistrationKeepAlive;
   /** Own headers, on every REGISTER. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Called with every new state. */
   readonly onState?: (state: RegistrationState) => void;
+}
+
+/** All times in ms. */
+export interface RegistrationKeepAlive {
+  readonly datagram: number;
+  readonly stream: number;
+  readonly pong: number;
+  /**
+   * On UDP, where the server says nothing of STUN: an OPTIONS every `datagram`, which must be answered, however, within
+   * `pong`, and to the same address as before. Else nobody notices that a NAT has forgotten us until the next refresh.
+   * Costs half a kilobyte each time. Default false.
+   */
+  readonly probe?: boolean;
 }
 
 /** What a registration knows once it stands. */
@@ -79,7 +93,7 @@ export interface Registration {
   readonly state: RegistrationState;
   /** Registers as soon as there is a way, and keeps the binding until `remove` or `stop`. */
   start(): void;
-  /** `way()` may have changed: what waited for it or for the network is tried now. */
+  /** `way()` may have changed: what waited for it or for the network is tried now (`Stack.onAddress` does so, too). */
   wake(): void;
   /** Registers anew at once (network changed, flow suspected dead, settings corrected), whatever back-off there was. */
   refresh(): void;

@@ -7,8 +7,19 @@ import type { NameAddr } from '../message/name-addr.ts';
 import { detach } from '../message/text.ts';
 import { parseUri } from '../message/uri.ts';
 import { equalUri } from '../message/uri-compare.ts';
-import type { Flow } from '../transport/transport.ts';
-import { hopeless, network, patient, refreshIn, resetDelay, takeDelay, takeJittered } from './delay.ts';
+import type { Flow, KeepAlive } from '../transport/transport.ts';
+import {
+  hopeless,
+  hurried,
+  network,
+  patient,
+  refreshIn,
+  resetDelay,
+  takeDelay,
+  takeJittered,
+} from './delay.ts';
+import { createKeeper, keepAliveDefaults } from './keeper.ts';
+import { createProbe, observedIn } from './probe.ts';
 import type {
   Registered,
   Registration,
@@ -16,8 +27,6 @@ import type {
   RegistrationState,
 } from './registration-options.ts';
 import { adviseForRegister, type Failure, failureOf } from './retry.ts';
-
-const keepAliveDefaults = { datagram: 25_000, stream: 90_000, pong: 10_000 };
 
 /** How long a registration must stand before failures count from the beginning again, ms. */
 const stable = 60_000;
@@ -27,6 +36,8 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
   const { stack, clock, random, log } = deps;
   const registrar = options.registrar ?? registrarOf(options.aor);
   const user = options.contactUser ?? userOf(options.aor);
+  // RFC 3261 §10.2.1: who is reached in safety under the AOR must be so under the Contact.
+  const scheme = /^sips:/i.test(options.aor) ? 'sips' : 'sip';
   const patience = patient();
   const slowly = hopeless();
   const flapping = network();
@@ -44,8 +55,9 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
   let inFlight: AbortController | undefined;
   let again = false;
   let timer: Timer | undefined;
-  let current: Flow | undefined;
-  let unwatch: (() => void) | undefined;
+  /** The network came back while a request was under way: if that fails, the next one does not wait. */
+  let hurry = false;
+  let deaf: (() => void) | undefined;
 
   const enter = (next: RegistrationState): void => {
     if (ended) return;
@@ -86,7 +98,10 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
       // RFC 3261 §10.2: one Call-ID for all registrations of this binding, CSeq rising.
       'Call-ID': identity.callId,
       CSeq: `${cseq} REGISTER`,
-      Contact: contactValue(contactUri(flow, user), `${instance}${regId}${options.contactParams ?? ''}`),
+      Contact: contactValue(
+        contactUri(flow, user, scheme),
+        `${instance}${regId}${options.contactParams ?? ''}`,
+      ),
       Expires: seconds,
       Supported: options.instance === undefined ? 'path' : outbound ? 'outbound, path, gruu' : 'path, gruu',
       ...options.headers,
@@ -117,6 +132,7 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
     const asked = expires;
     const outcome = await send(asked);
     if (ended || !wanted) return;
+    if (outcome?.kind === 'response') hurry = false;
     if (outcome === undefined) enter({ kind: 'blocked' });
     else if (outcome.kind === 'response' && outcome.response.status < 300) registered(outcome, asked);
     else failed(outcome, asked);
@@ -136,51 +152,61 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
     resetDelay(patience);
     resetDelay(slowly);
     mayAskLonger = true;
-    const via = response.topVia;
+    const observed = observedIn(response.topVia, flow);
     const gruu = own?.param('pub-gruu');
     const tempGruu = own?.param('temp-gruu');
     const info: Registered = {
       expiresAt: clock.now() + seconds * 1000,
       serviceRoute: response.all('Service-Route').map(detach),
-      ...(via?.received !== undefined && {
-        observed: { host: detach(via.received), port: via.rport || flow.local.port },
-      }),
+      ...(observed && { observed }),
       flow,
-      contact: contactUri(flow, user),
+      contact: contactUri(flow, user, scheme),
       associated: response.all('P-Associated-URI').map(detach),
       ...(gruu && { gruu: detach(gruu) }),
       ...(tempGruu && { tempGruu: detach(tempGruu) }),
-      outbound: response.all('Require').some((tag) => tag.toLowerCase() === 'outbound'),
+      outbound: isOutbound(response),
     };
-    watch(flow, response);
+    const wish = wishFor(flow, response);
+    keeper.keep(flow, wish);
+    if (wish && probe && flow.protocol === 'udp' && !wish.stun) probe.start(flow, observed);
+    else probe?.stop();
     plan(refreshIn(seconds, random));
     enter({ kind: 'registered', ...info });
   };
 
-  /** RFC 5626 §4.4: the binding is worth as much as its flow. */
-  const watch = (flow: Flow, response: SipResponse): void => {
-    if (current !== flow) {
-      unwatch?.();
-      current = flow;
-      unwatch = flow.onClose((cause) => lost(flow, cause));
-    }
-    if (options.keepAlive === false || !flow.opened) return;
+  /** How to keep open a flow that this side opened. */
+  const wishFor = (flow: Flow, response: SipResponse): KeepAlive | undefined => {
+    if (options.keepAlive === false || !flow.opened) return undefined;
     const { datagram, stream, pong } = options.keepAlive ?? keepAliveDefaults;
     const timer = Number(response.get('Flow-Timer') ?? Number.NaN);
     // RFC 5626 §4.4.1: the server's Flow-Timer is the longest time it waits, and so ours less a tenth.
     const interval = timer > 0 ? timer * 900 : flow.reliable ? stream : datagram;
-    flow.keepAlive({ interval, ...((pongs || timer > 0) && { pong }) });
+    const promised = timer > 0 || isOutbound(response) || hasOutboundEdge(response);
+    // RFC 5626 §8: never STUN to who has not said that it knows it.
+    const stun = flow.protocol === 'udp' && promised;
+    return { interval, ...((pongs || promised) && { pong }), ...(stun && { stun }) };
   };
 
-  const lost = (flow: Flow, cause: Error | undefined): void => {
-    if (current !== flow) return;
-    unwatch?.();
-    current = unwatch = undefined;
+  const { keepAlive = keepAliveDefaults } = options;
+  const probe =
+    keepAlive !== false && keepAlive.probe
+      ? createProbe(deps, {
+          aor: options.aor,
+          server: registrar,
+          interval: keepAlive.datagram,
+          patience: keepAlive.pong,
+        })
+      : undefined;
+
+  /** RFC 5626 §4.4: the binding is worth as much as its flow. */
+  const keeper = createKeeper((flow, cause) => {
+    probe?.stop();
     if (ended || !wanted) return;
     // A server that never promised to answer pings may just not know them: its silence proves nothing twice.
-    if ((cause as { code?: string } | undefined)?.code === 'SIP_FLOW_SILENT') pongs = false;
+    const silent = (cause as { code?: string } | undefined)?.code === 'SIP_FLOW_SILENT';
+    if (silent && flow.reliable) pongs = false;
     if (inFlight === undefined) retry({ kind: 'failed', reason: cause?.message ?? 'the flow was closed' });
-  };
+  });
 
   const failed = (outcome: Outcome, asked: number): void => {
     const cause = failureOf(outcome);
@@ -198,8 +224,8 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
     }
     // A flow that does not answer is no use, even if it still looks open.
     if (outcome.kind === 'timeout' && outcome.flow?.opened && outcome.flow.reliable) {
-      unwatch?.();
-      current = unwatch = undefined;
+      keeper.release();
+      probe?.stop();
       outcome.flow.close(new Error('no answer to REGISTER'));
     }
     if (outcome.kind !== 'response') {
@@ -214,7 +240,16 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
   /** The network failed. The first try comes at once or nearly so; a registration that stood for a minute resets. */
   const retry = (cause: Failure): void => {
     if (clock.now() - since >= stable) resetDelay(flapping);
-    pause(takeJittered(flapping, random), cause, 'waiting');
+    pause(hurry ? hurried(random) : takeJittered(flapping, random), cause, 'waiting');
+    hurry = false;
+  };
+
+  /** S29: a network that comes is not waited for by the back-off, which may have grown to minutes. */
+  const reconnected = (): void => {
+    if (ended || !wanted) return;
+    if (inFlight !== undefined) hurry = true;
+    else if (state.kind === 'waiting' && state.cause.kind !== 'response')
+      pause(hurried(random), state.cause, 'waiting');
   };
 
   const pause = (ms: number, cause: Failure, kind: 'waiting' | 'refused'): void => {
@@ -227,8 +262,10 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
     ended = true;
     wanted = false;
     timer?.cancel();
-    unwatch?.();
-    timer = unwatch = current = undefined;
+    keeper.release();
+    probe?.stop();
+    deaf?.();
+    timer = deaf = undefined;
     inFlight?.abort('stopped');
     inFlight = undefined;
   };
@@ -241,6 +278,7 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
     start() {
       if (ended || wanted) return;
       wanted = true;
+      deaf = stack.onAddress(reconnected);
       run();
     },
     wake() {
@@ -254,8 +292,8 @@ export function createRegistration(deps: EventDeps, options: RegistrationOptions
       timer?.cancel();
       timer = undefined;
       inFlight?.abort('removed');
-      unwatch?.();
-      unwatch = current = undefined;
+      keeper.release();
+      probe?.stop();
       // One try: what does not answer is left to its expiry.
       if (bound) await send(0);
       enter({ kind: 'removed' });
@@ -270,6 +308,16 @@ function registrarOf(aor: string): string {
   const { scheme, host, port } = parseUri(aor);
   const name = host.includes(':') ? `[${host}]` : host;
   return `${scheme === 'sips' ? 'sips' : 'sip'}:${port === undefined ? name : `${name}:${port}`}`;
+}
+
+/** RFC 5626 §4.2.1: the registrar has done outbound. */
+function isOutbound(response: SipResponse): boolean {
+  return response.all('Require').some((tag) => tag.toLowerCase() === 'outbound');
+}
+
+/** RFC 5626 §8: the first proxy says so of itself in the Path that comes back. */
+function hasOutboundEdge(response: SipResponse): boolean {
+  return response.all('Path').some((one) => /;ob(?=[;>=]|$)/i.test(one));
 }
 
 /** RFC 3261 §10.2.4 and RFC 5626 §4.2.1: our binding among all those of the AOR. */

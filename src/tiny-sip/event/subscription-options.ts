@@ -39,6 +39,11 @@ export interface SubscriptionOptions {
   readonly contactUser?: string;
   /** Our Contact URI, such as the GRUU of a registration (RFC 5627 §4.4). Default, or undefined: that of the flow. */
   readonly contact?: () => string | undefined;
+  /**
+   * Keeps the flow open by which NOTIFYs come, if this side opened it: CRLF every 90 s on streams, every 25 s on UDP.
+   * Default true; false: whoever made the flow does it.
+   */
+  readonly keepAlive?: boolean;
   /** Own headers, on every SUBSCRIBE. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Return a verdict to answer a NOTIFY otherwise than 200 (415 with Accept, 400, …). */

@@ -1,6 +1,6 @@
 import type { Timer } from '../deps.ts';
 import type { EventDeps, Outcome, Way } from '../dialog/user-agent.ts';
-import { hopeless, patient, resetDelay, takeDelay } from './delay.ts';
+import { hopeless, hurried, patient, resetDelay, takeDelay } from './delay.ts';
 import { formatRates, type Rates } from './rate.ts';
 import { adviseForSubscribe, adviseForTermination, endsUsage, type Failure, failureOf } from './retry.ts';
 import type { Subscription, SubscriptionOptions, SubscriptionState } from './subscription-options.ts';
@@ -35,6 +35,7 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
   let unrated = false;
   let conditional = options.conditional ?? true;
   let quiet = false;
+  let deaf: (() => void) | undefined;
   /** Who waits for the end of unsubscribing. */
   let leaving: (() => void) | undefined;
 
@@ -57,6 +58,8 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
   const finish = (reason: string, cause?: Failure): void => {
     abandon();
     unpause();
+    deaf?.();
+    deaf = undefined;
     wanted = false;
     enter({ kind: 'terminated', reason, ...(cause && { cause }) });
     const done = leaving;
@@ -76,6 +79,13 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
       begin();
     });
     enter({ kind, retryAt: clock.now() + ms, cause });
+  };
+
+  /** S29: a network that comes is not waited for by the back-off, which may have grown to half an hour. */
+  const reconnected = (): void => {
+    usage?.wake(hurried(random));
+    if (state.kind === 'waiting' && state.cause.kind !== 'response' && usage === undefined)
+      retry(hurried(random), state.cause);
   };
 
   /** Anew with a fresh Call-ID: at once, unless the last one ended soon after it began. */
@@ -204,9 +214,11 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
     start() {
       if (ended || wanted) return;
       wanted = true;
+      deaf = stack.onAddress(reconnected);
       begin();
     },
     wake() {
+      usage?.wake(0);
       if (state.kind === 'blocked' || (state.kind === 'waiting' && state.cause.kind !== 'response')) begin();
     },
     refresh() {
@@ -240,6 +252,8 @@ export function createSubscription(deps: EventDeps, options: SubscriptionOptions
     stop() {
       abandon();
       unpause();
+      deaf?.();
+      deaf = undefined;
       wanted = false;
       ended = true;
       leaving?.();

@@ -6,14 +6,18 @@ import { createRequest } from '../message/create.ts';
 import type { HeaderInit, SipRequest } from '../message/message.ts';
 import { detach } from '../message/text.ts';
 import type { Flow } from '../transport/transport.ts';
-import { refreshIn } from './delay.ts';
+import { network, refreshIn, resetDelay, takeJittered } from './delay.ts';
 import { meets } from './entity-tag.ts';
+import { createKeeper, keepAliveDefaults } from './keeper.ts';
 import type { Rates } from './rate.ts';
 import type { Notify, NotifyVerdict, SubscriptionOptions } from './subscription-options.ts';
 import { readSubscriptionState } from './subscription-state.ts';
 
 /** RFC 6665 §4.1.2.4: Timer N is 64 × T1. */
 const timerN = 32_000;
+
+/** A flow that lasted this long was a good one: losing it is followed up as quickly as the first time, ms. */
+const stable = 60_000;
 
 /** Two ends of a subscription that are closer than this are the same, ms. */
 const slack = 5_000;
@@ -52,6 +56,8 @@ export interface Usage {
    * to be told whatever we hold. While another SUBSCRIBE is under way it waits for that one's end.
    */
   renew(seconds: number, whole?: 'whole'): void;
+  /** The network or a way may be there again: a SUBSCRIBE that waits for that goes in so many ms. */
+  wake(ms: number): void;
   /** Lets go: a NOTIFY gets 481 from now on (S22). Nothing is sent, no hook is called. */
   abandon(): void;
 }
@@ -74,6 +80,8 @@ export function createUsage(
 ): Usage {
   const { stack, clock, random, log } = deps;
   const { eventPackage, eventId } = splitEvent(options.event ?? 'presence');
+  // RFC 3261 §8.1.1.8.
+  const scheme = /^<?sips:/i.test(begin.way.route?.[0] ?? options.resource) ? 'sips' : 'sip';
   const callId = stack.token();
   const fromTag = stack.token();
   const since = clock.now();
@@ -81,6 +89,10 @@ export function createUsage(
   let dialog: Dialog | undefined;
   /** The flow that reaches whoever notifies us, where it is known to. */
   let flow: Flow | undefined;
+  let flowSince = 0;
+  /** A SUBSCRIBE waits for the network. */
+  let stalled = false;
+  const flapping = network();
   /** CSeq of the last SUBSCRIBE before there was a dialog. */
   let seq = 1;
   let wanted = begin.seconds;
@@ -108,12 +120,40 @@ export function createUsage(
     unclaim();
     for (const timer of [noNotify, refreshing, expiry]) timer?.cancel();
     noNotify = refreshing = expiry = undefined;
+    keeper.release();
     inFlight?.abort('over');
     inFlight = undefined;
   };
 
+  /**
+   * S24: a NOTIFY comes by the flow that we opened, so it is held for as long as the subscription lasts; when it is lost,
+   * a refresh over another tells the notifier where we are.
+   */
+  const keeper = createKeeper((lost) => {
+    if (flow === lost) flow = undefined;
+    if (over || wanted === 0 || dialog === undefined || !lost.opened) return;
+    stalled = true;
+    if (clock.now() - flowSince >= stable) resetDelay(flapping);
+    // What is under way has its own end, and is followed up by it.
+    if (inFlight === undefined) renewIn(takeJittered(flapping, random));
+  });
+
+  const renewIn = (ms: number): void => {
+    refreshing?.cancel();
+    refreshing = stack.after(ms, () => renew(wanted));
+  };
+
+  const hold = (): void => {
+    if (over || wanted === 0 || flow === undefined || flow.state === 'closed') return;
+    const { datagram, stream } = keepAliveDefaults;
+    const wish = flow.opened && options.keepAlive !== false;
+    keeper.keep(flow, wish ? { interval: flow.reliable ? stream : datagram } : undefined);
+  };
+
   const headers = (on: Flow): Record<string, HeaderInit[string]> => ({
-    Contact: contactValue(options.contact?.() ?? contactUri(on, options.contactUser ?? userOf(options.from))),
+    Contact: contactValue(
+      options.contact?.() ?? contactUri(on, options.contactUser ?? userOf(options.from), scheme),
+    ),
     Event: terms.event(),
     Expires: wanted,
     'Suppress-If-Match': condition,
@@ -159,7 +199,7 @@ export function createUsage(
   const accepted = (outcome: Outcome & { kind: 'response' }, asked: number): void => {
     const { response } = outcome;
     // Where the owner said by which way, that way it stays.
-    if (options.way !== undefined) flow ??= outcome.flow;
+    if (options.way !== undefined) reach(outcome.flow);
     hooks.accepted();
     // RFC 5839 §5.2 and §7.1: within a dialog it says that no NOTIFY will follow.
     if (response.status === 204 && dialog !== undefined) {
@@ -182,7 +222,7 @@ export function createUsage(
     refreshing = expiry = undefined;
     expiresAt = clock.now() + seconds * 1000;
     if (wanted === 0 || seconds === 0) return;
-    refreshing = stack.after(refreshIn(seconds, random), () => renew(wanted));
+    renewIn(refreshIn(seconds, random));
     expiry = stack.after(seconds * 1000, hooks.expired);
   };
 
@@ -195,8 +235,8 @@ export function createUsage(
     if (over) return;
     // The NOTIFY came, but never the 2xx: it lasts as long as was asked for.
     if (expiry === undefined) expireIn(wanted);
-    refreshing?.cancel();
-    refreshing = stack.after(hooks.delayed(), () => renew(wanted));
+    stalled = outcome.kind !== 'response';
+    renewIn(outcome.kind === 'failed' ? takeJittered(flapping, random) : hooks.delayed());
   };
 
   /** SUBSCRIBE within the dialog: through its route set, to the notifier's Contact. */
@@ -214,9 +254,36 @@ export function createUsage(
     refreshing?.cancel();
     refreshing = undefined;
     if (seconds === 0) expiry?.cancel();
-    const way: Way = flow !== undefined && flow.state !== 'closed' ? { flow } : { route: inside.routeSet };
+    const way = wayTo(inside);
+    stalled = way === undefined;
+    if (way === undefined) {
+      // It lasts until it expires, or until `wake`.
+      if (seconds === 0) hooks.terminated(undefined, undefined);
+      return;
+    }
     condition = whole === undefined ? terms.condition(tag) : undefined;
     send(way, inside.remoteTarget, (on) => inside.request('SUBSCRIBE', headers(on)));
+  };
+
+  /** By the flow that leads to the notifier; when it is gone, by the owner's way, or as the route set says. */
+  const wayTo = (inside: Dialog): Way | undefined => {
+    if (flow !== undefined && flow.state !== 'closed') return { flow };
+    const way = options.way === undefined ? {} : options.way();
+    if (way === undefined) return undefined;
+    return way.flow !== undefined || way.target !== undefined ? way : { route: inside.routeSet };
+  };
+
+  /** The notifier is at the other end of this flow. */
+  const reach = (found: Flow): void => {
+    if (flow !== undefined && flow.state !== 'closed') return;
+    if (flow !== found) flowSince = clock.now();
+    flow = found;
+    hold();
+  };
+
+  /** One Via: the notifier itself is at the other end of that flow. */
+  const met = ({ request, flow: by }: Incoming): void => {
+    if (by.reliable || request.vias.length === 1 || (dialog?.routeSet.length ?? 0) > 0) reach(by);
   };
 
   /** A request in our dialog, or the NOTIFY that makes it: it may come before the 2xx (S13). */
@@ -269,19 +336,20 @@ export function createUsage(
         incoming.respond(400, { reason: 'Missing Contact' });
         return false;
       }
-      // One Via: the notifier itself is at the other end of that flow.
-      const near = incoming.flow.reliable || request.vias.length === 1;
-      if (near || (dialog?.routeSet.length ?? 0) > 0) flow ??= incoming.flow;
+      met(incoming);
       return true;
     }
-    if (request.fromTag !== undefined && request.fromTag !== dialog.remoteTag) {
+    if ((request.fromTag ?? '') !== dialog.remoteTag) {
       // RFC 3856 §6.9: of a SUBSCRIBE that forked, one notifier is enough.
       incoming.respond(481);
       return false;
     }
-    if (dialog.take(request)) return true;
-    incoming.respond(500, { reason: 'CSeq Out Of Order' });
-    return false;
+    if (!dialog.take(request)) {
+      incoming.respond(500, { reason: 'CSeq Out Of Order' });
+      return false;
+    }
+    met(incoming);
+    return true;
   };
 
   const deliver = (
@@ -338,6 +406,9 @@ export function createUsage(
       return rates;
     },
     renew,
+    wake(ms) {
+      if (stalled && inFlight === undefined) renewIn(ms);
+    },
     abandon,
   };
 }

@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
+import type { Clock } from '../deps.ts';
 import { ipFamily } from '../message/ip.ts';
 import { canonicalHost, plainHost, unscoped } from './address.ts';
 import type { Address } from './transport.ts';
@@ -59,6 +60,27 @@ export function localAddresses(): readonly string[] | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** How long a list of addresses is taken for the present one, ms: asking for it takes longer than sending. */
+const LIST_FRESH = 200;
+
+/** Whether this machine has an address, asked for every message. Where nobody can tell, it has. */
+export function createPresence(
+  clock: Pick<Clock, 'now'>,
+  list: () => readonly string[] | undefined,
+): (host: string) => boolean {
+  let known: ReadonlySet<string> | undefined;
+  let at = Number.NEGATIVE_INFINITY;
+  return (host) => {
+    const now = clock.now();
+    if (now - at >= LIST_FRESH) {
+      const found = list();
+      known = found && new Set(found.map((one) => canonicalHost(unscoped(one))));
+      at = now;
+    }
+    return known?.has(canonicalHost(unscoped(host))) ?? true;
+  };
 }
 
 /** What became of a machine's addresses. */

@@ -128,7 +128,7 @@ export function createMemoryNetwork(
         return Promise.resolve();
       },
       // Nothing on the way forgets a binding here.
-      keepAlive: (_options: KeepAlive | undefined) => undefined,
+      keepAlive: (_options: KeepAlive) => () => undefined,
       onClose: (listener) => (state === 'closed' ? listeners.late(listener, why) : listeners.add(listener)),
       close(cause) {
         if (state === 'closed') return;

@@ -7,6 +7,7 @@ import type { Wheel } from '../wheel.ts';
 import { addressOf, showAddress } from './address.ts';
 import { CloseListeners } from './close-listeners.ts';
 import { createFramer, type Framer, type FrameSink } from './framer.ts';
+import { Keepers } from './keepers.ts';
 import type { Address, Flow, KeepAlive, Peer, Protocol } from './transport.ts';
 
 /** Milliseconds that the peer has to close its side after we closed ours. */
@@ -92,7 +93,7 @@ export class StreamFlow implements Flow, FrameSink {
   private pingTimer: Timer | undefined;
   private pongTimer: Timer | undefined;
   private writeTimer: Timer | undefined;
-  private keep: KeepAlive | undefined;
+  private readonly keepers = new Keepers();
   /** CRLFs since the last message or answer. */
   private crlfs = 0;
 
@@ -152,7 +153,7 @@ export class StreamFlow implements Flow, FrameSink {
 
   /** Whether somebody relies on this very connection. */
   get wanted(): boolean {
-    return this.keep !== undefined || this.listeners.any;
+    return this.keepers.merged !== undefined || this.listeners.any;
   }
 
   get protocol(): Protocol {
@@ -223,13 +224,14 @@ export class StreamFlow implements Flow, FrameSink {
     });
   }
 
-  keepAlive(options: KeepAlive | undefined): void {
-    this.keep = options;
-    this.pingTimer?.cancel();
-    this.pongTimer?.cancel();
-    this.pingTimer = undefined;
-    this.pongTimer = undefined;
-    if (options !== undefined && this.state !== 'closed') this.planPing(options);
+  keepAlive(options: KeepAlive): () => void {
+    return this.keepers.add(options, () => {
+      this.pingTimer?.cancel();
+      this.pongTimer?.cancel();
+      this.pingTimer = undefined;
+      this.pongTimer = undefined;
+      this.planPing();
+    });
   }
 
   onClose(listener: (cause: Error | undefined) => void): () => void {
@@ -265,7 +267,7 @@ export class StreamFlow implements Flow, FrameSink {
     if (this.pongTimer !== undefined) {
       this.pongTimer.cancel();
       this.pongTimer = undefined;
-      if (this.keep !== undefined) this.planPing(this.keep);
+      this.planPing();
       return;
     }
     this.crlfs += 1;
@@ -327,18 +329,20 @@ export class StreamFlow implements Flow, FrameSink {
     });
   }
 
-  private planPing(keep: KeepAlive): void {
+  private planPing(): void {
+    const keep = this.keepers.merged;
+    if (keep === undefined || this.state === 'closed') return;
     const wait = keep.interval * (1 - PING_SPREAD * this.room.random.float());
     this.pingTimer = this.room.wheel.after(wait, () => this.ping(keep));
   }
 
   private ping(keep: KeepAlive): void {
     if (this.state !== 'open') {
-      if (this.state === 'connecting') this.planPing(keep);
+      if (this.state === 'connecting') this.planPing();
       return;
     }
     const { pong } = keep;
-    if (pong === undefined) this.planPing(keep);
+    if (pong === undefined) this.planPing();
     else
       this.pongTimer = this.room.wheel.after(pong, () =>
         this.close(new SipError('FLOW_SILENT', { ...this.named, seconds: pong / 1_000 })),

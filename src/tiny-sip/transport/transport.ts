@@ -54,8 +54,11 @@ export interface Flow {
   ready(): Promise<void>;
   /** Resolves when the operating system took the bytes. Rejects (SipError) when closed or the queue is full. */
   send(bytes: Buffer): Promise<void>;
-  /** CRLF ping and pong on streams, a CRLF datagram or STUN on UDP; undefined ends it. */
-  keepAlive(options: KeepAlive | undefined): void;
+  /**
+   * CRLF ping and pong on streams, a CRLF datagram or STUN on UDP, until the function that it answers is called. Of the
+   * wishes of several the shortest times count, and STUN where one of them has it.
+   */
+  keepAlive(options: KeepAlive): () => void;
   /** Called once. On a closed flow it is called at the next microtask. Answers how to leave. */
   onClose(listener: (cause: Error | undefined) => void): () => void;
   /** Lets what is queued out first when no cause is given. */

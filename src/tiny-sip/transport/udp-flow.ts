@@ -3,6 +3,7 @@ import { SipError } from '../errors.ts';
 import type { Wheel } from '../wheel.ts';
 import { sameHost, showAddress } from './address.ts';
 import { CloseListeners } from './close-listeners.ts';
+import { Keepers } from './keepers.ts';
 import type { StunClient, StunResult } from './stun-client.ts';
 import type { Address, Flow, KeepAlive } from './transport.ts';
 
@@ -21,6 +22,8 @@ export interface UdpRoom {
   /** Where the socket towards that peer is bound. */
   bound(remote: Address): Address;
   send(remote: Address, bytes: Buffer): Promise<void>;
+  /** Whether this machine still has that address. */
+  isOurs(host: string): boolean;
   findLocal(remote: Address): Promise<Address>;
   closed(flow: UdpFlow, cause: Error | undefined): void;
 }
@@ -38,6 +41,7 @@ export class UdpFlow implements Flow {
   private seenAt = 0;
   private cause: Error | undefined = undefined;
   private readonly listeners = new CloseListeners();
+  private readonly keepers = new Keepers();
   private pinger: Timer | undefined = undefined;
   /** Gives up the STUN request that is under way. */
   private unask: (() => void) | undefined = undefined;
@@ -73,11 +77,24 @@ export class UdpFlow implements Flow {
   }
 
   async ready(): Promise<void> {
-    if (this.state === 'closed') throw this.gone();
+    if (this.isClosed) throw this.cause ?? this.gone();
     const now = this.room.clock.now();
-    if (this.seen !== undefined && now - this.seenAt < LOCAL_FRESH) return;
-    this.seen = await this.room.findLocal(this.remote);
+    const { seen } = this;
+    // S29: an address that is gone is told to nobody, not even before the flow is found to have moved.
+    if (seen !== undefined && now - this.seenAt < LOCAL_FRESH && this.room.isOurs(seen.host)) return;
+    const found = await this.room.findLocal(this.remote);
+    if (seen !== undefined && this.held && !sameHost(seen.host, found.host)) {
+      // Whoever relies on this flow has told the other side of the old address.
+      const remote = showAddress(this.remote);
+      this.close(new SipError('FLOW_MOVED', { protocol: 'udp', remote, was: seen.host, now: found.host }));
+    }
+    if (this.isClosed) throw this.cause ?? this.gone();
+    this.seen = found;
     this.seenAt = now;
+  }
+
+  private get isClosed(): boolean {
+    return this.state === 'closed';
   }
 
   send(bytes: Buffer): Promise<void> {
@@ -86,10 +103,17 @@ export class UdpFlow implements Flow {
     return this.room.send(this.remote, bytes);
   }
 
-  keepAlive(options: KeepAlive | undefined): void {
-    this.pinger?.cancel();
-    this.unask?.();
-    this.pinger = this.unask = undefined;
+  keepAlive(options: KeepAlive): () => void {
+    return this.keepers.add(options, () => {
+      this.pinger?.cancel();
+      this.unask?.();
+      this.pinger = this.unask = undefined;
+      this.planPing();
+    });
+  }
+
+  private planPing(): void {
+    const options = this.keepers.merged;
     if (options === undefined || this.state === 'closed') return;
     const { interval, stun } = options;
     const wait = stun ? interval * (1 - STUN_SPREAD * this.room.random.float()) : interval;
@@ -99,7 +123,7 @@ export class UdpFlow implements Flow {
       else {
         // What is lost says nothing: only the answers to requests tell whether the path is there.
         this.send(KEEP_ALIVE).catch(() => undefined);
-        this.keepAlive(options);
+        this.planPing();
       }
     });
   }
@@ -110,7 +134,7 @@ export class UdpFlow implements Flow {
     this.unask = this.room.stun.ask(this.remote, options.pong, (result) => {
       this.unask = undefined;
       const cause = this.judge(result, options);
-      if (cause === undefined) this.keepAlive(options);
+      if (cause === undefined) this.planPing();
       else this.close(cause);
     });
   }

@@ -6,7 +6,13 @@ import type { Limits } from '../message/limits.ts';
 import { type ParseResult, parseMessage } from '../message/parse.ts';
 import { createWheel, type Wheel } from '../wheel.ts';
 import { addressOf, canonicalHost, plainHost, sameHost, showAddress, unscoped } from './address.ts';
-import { type Datagrams, literalOnly, localTowards } from './local-address.ts';
+import {
+  createPresence,
+  type Datagrams,
+  literalOnly,
+  localAddresses,
+  localTowards,
+} from './local-address.ts';
 import { formatBindingSuccess, formatUnknownAttributes, looksLikeStun, parseStun } from './stun.ts';
 import { createStunClient } from './stun-client.ts';
 import type { Address, Receiver, Transport } from './transport.ts';
@@ -42,6 +48,8 @@ export interface UdpDeps {
   readonly wheel?: Wheel | undefined;
   /** Makes sockets; default that of node:dgram. */
   readonly datagrams?: Datagrams | undefined;
+  /** The addresses of this machine; default: as the system tells. Undefined: not known. */
+  readonly addresses?: (() => readonly string[] | undefined) | undefined;
 }
 
 const DEFAULT_FLOWS = 20_000;
@@ -120,6 +128,7 @@ export function createUdpTransport(deps: UdpDeps, options: UdpOptions): Transpor
     stun,
     bound: (remote) => (socketTo(remote.host) ?? sockets[0])?.local ?? nowhere,
     send,
+    isOurs: createPresence(clock, deps.addresses ?? localAddresses),
     async findLocal(remote) {
       const bound = socketTo(remote.host) ?? sockets[0];
       if (bound === undefined) return nowhere;

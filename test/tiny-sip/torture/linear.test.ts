@@ -33,7 +33,7 @@ function createHandUp(): {
       sent.push(bytes);
       return Promise.resolve();
     },
-    keepAlive: () => undefined,
+    keepAlive: () => () => undefined,
     onClose: () => () => undefined,
     close: () => undefined,
   };

@@ -108,10 +108,10 @@ test('S30: a keep-alive datagram every 25 s, until it is ended or the flow close
   const { transport: peer } = create();
   await peer.start(createRecorder());
   const flow = transport.connect(peer.local);
-  flow.keepAlive({ interval: 25_000, pong: 10_000 });
+  const leave = flow.keepAlive({ interval: 25_000, pong: 10_000 });
   await clock.advance(76_600);
   await eventually(() => peer.counts().keepAlives === 3, 'three keep-alives');
-  flow.keepAlive(undefined);
+  leave();
   assert.is(clock.pending(), 0);
   flow.keepAlive({ interval: 25_000, pong: 10_000 });
   flow.close();
@@ -355,10 +355,10 @@ test('a flow that is closed, or no longer kept open, asks no more', async () => 
   const { at, state } = await stunServer();
   state.drop = true;
   const flow = transport.connect(at);
-  flow.keepAlive(STUN);
+  const leave = flow.keepAlive(STUN);
   await clock.advance(31_000);
   assert.is(transport.counts().asked, 1);
-  flow.keepAlive(undefined);
+  leave();
   assert.is(transport.counts().asked, 0);
   assert.is(clock.pending(), 0);
   flow.keepAlive(STUN);
@@ -454,4 +454,85 @@ test('S29: a flow that is kept open is closed when its way leaves by another add
   assert.is(flow.state, 'open');
   await transport.checkLocal?.(new Set(), async () => '192.0.2.9');
   assert.is(flow.state, 'closed');
+});
+
+test('S29: an address that is gone is told to nobody, not even before the flow is found to have moved', async () => {
+  let present: string[] | undefined = ['127.0.0.1'];
+  let looked = 0;
+  const { transport, clock } = create(
+    '0.0.0.0',
+    {},
+    {
+      addresses: () => present,
+      datagrams: (options: Parameters<typeof createSocket>[0]) => {
+        looked += 1;
+        return createSocket(options);
+      },
+    },
+  );
+  await transport.start(createRecorder());
+  const flow = transport.connect({ host: '127.0.0.1', port: 9 });
+  looked = 0;
+  await flow.ready();
+  await clock.advance(5_000);
+  await flow.ready();
+  assert.is(looked, 1, 'what is known is not looked up for every message');
+  present = ['192.0.2.9'];
+  await clock.advance(300);
+  await flow.ready();
+  assert.is(looked, 2);
+  present = undefined;
+  await clock.advance(300);
+  await flow.ready();
+  assert.is(looked, 2, 'nobody can tell');
+  await clock.advance(10_000);
+  await flow.ready();
+  assert.is(looked, 3);
+});
+
+//  PUBLISH at 0 s by 192.0.2.5; the address changes at 1 s; PUBLISH at 2 s; the addresses are looked at from 5 s on
+test('S29: a change of address that a request finds first is not hidden from who relies on the flow', async () => {
+  let way = '192.0.2.5';
+  const { transport, clock } = create(
+    '0.0.0.0',
+    {},
+    {
+      addresses: () => [way],
+      datagrams: (options: Parameters<typeof createSocket>[0]) => {
+        const socket = createSocket(options);
+        // Stands for the system's choice of a way.
+        socket.connect = (() => {
+          socket.address = () => ({ address: way, family: 'IPv4', port: 1 });
+          queueMicrotask(() => socket.emit('connect'));
+        }) as typeof socket.connect;
+        return socket;
+      },
+    },
+  );
+  const seen = createRecorder();
+  await transport.start(seen);
+  const at = { host: '203.0.113.1', port: 5060 };
+  const relied = transport.connect(at);
+  await relied.ready();
+  const leave = relied.keepAlive({ interval: 1e9 });
+  await clock.advance(1_000);
+  way = '192.0.2.6';
+  await clock.advance(1_000);
+  await relied.ready().then(
+    () => assert.unreachable('it goes on as if nothing were'),
+    (error) => assert.is(error.code, 'SIP_FLOW_MOVED'),
+  );
+  assert.is((seen.closes[0]?.cause as { code?: string } | undefined)?.code, 'SIP_FLOW_MOVED');
+  leave();
+  const next = transport.connect(at);
+  assert.is.not(next, relied);
+  await next.ready();
+  assert.is(next.local.host, '192.0.2.6');
+  // Nobody relies on this one: it is only a way to send.
+  way = '192.0.2.7';
+  await clock.advance(1_000);
+  await next.ready();
+  assert.is(next.local.host, '192.0.2.7');
+  assert.is(next.state, 'open');
+  assert.is(clock.pending(), 0);
 });
