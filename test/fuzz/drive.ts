@@ -1,9 +1,10 @@
 /** Sends mutated messages to a running stack by UDP and TCP, and sees to it after every batch that it still answers. */
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
-import { createRequest, createResponse, parseMessage, type Random, serialise } from 'tiny-sip';
+import { createRequest, parseMessage, type Random } from 'tiny-sip';
 import { createFramer } from '../../src/tiny-sip/transport/framer.ts';
 import { createMutator } from './mutate.ts';
+import { createScript } from './peer.ts';
 import { createFastClock, createFuzzTarget } from './target.ts';
 
 export interface FuzzOptions {
@@ -29,6 +30,7 @@ export interface FuzzResult extends FuzzState {
   readonly answers: ReadonlyMap<number, number>;
 }
 
+const PING = Buffer.from('\r\n\r\n');
 /** Messages of a batch, which must fit into the socket's buffer. */
 const BATCH = 32;
 /** What is read of the stack: a response must carry all Vias, and a Contact of any length may become a Request-URI. */
@@ -49,6 +51,8 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   let probed: (() => void) | undefined;
 
   const count = (bytes: Buffer): void => {
+    // A keep-alive of a registration.
+    if (bytes.length === 4 && bytes.equals(PING)) return;
     const parsed = parseMessage(bytes, WIDE);
     if (!parsed.ok) {
       wrongs.push(
@@ -65,26 +69,31 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
 
   // The peer: answers what the stack sends by itself, mostly with something broken.
   const udp = createSocket({ type: 'udp4', recvBufferSize: 1_048_576 });
-  const reply = (bytes: Buffer): Buffer | undefined => {
-    const parsed = parseMessage(bytes);
-    if (!parsed.ok || parsed.message.kind !== 'request' || parsed.message.method === 'ACK') return undefined;
-    const response = serialise(
-      createResponse(parsed.message, [200, 401, 481, 503][mutator.pick(4)] ?? 200, { toTag: 'p' }),
-    );
-    return mutator.pick(3) === 0 ? response : mutator.of(response);
+  const script = createScript(mutator);
+  /** What is said to a message of the stack's: mostly with something broken. */
+  const said = (bytes: Buffer): readonly Buffer[] => {
+    const parsed = parseMessage(bytes, WIDE);
+    if (!parsed.ok) return [];
+    const { message } = parsed;
+    try {
+      const all = message.kind === 'request' ? script.answers(message) : script.follows(message);
+      return all.map((one) => (mutator.pick(3) === 0 ? one : mutator.of(one)));
+    } catch (error) {
+      // It gave back a value that only a broken message can hold.
+      if (error instanceof Error && error.name === 'SipSyntaxError') return [];
+      throw error;
+    }
   };
   udp.on('message', (bytes, from) => {
     count(bytes);
-    const answer = reply(bytes);
-    if (answer !== undefined) udp.send(answer, from.port, from.address);
+    for (const one of said(bytes)) if (one.length > 0) udp.send(one, from.port, from.address);
   });
   await new Promise<void>((done) => udp.bind(0, host, done));
   const listener = createServer((socket) => {
     const framer = createFramer({
       frame(bytes) {
         count(bytes);
-        const answer = reply(bytes);
-        if (answer !== undefined && socket.writable) socket.write(answer);
+        for (const one of said(bytes)) if (socket.writable) socket.write(one);
       },
       crlf: () => undefined,
       lost: (why) => wrongs.push(`the stack sent what cannot be cut: ${why}`),
@@ -142,7 +151,11 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
       });
       const framer = createFramer(
         {
-          frame: (bytes) => count(bytes),
+          frame(bytes) {
+            count(bytes);
+            // This connection is half closed by now, and a dialog may go on by any flow.
+            for (const one of said(bytes)) if (one.length > 0) udp.send(one, target.udpPort, host);
+          },
           crlf: () => undefined,
           lost: (why) => wrongs.push(`the stack answered what cannot be cut: ${why}`),
         },
@@ -170,6 +183,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
       void target.stack.send(createRequest({ method: 'OPTIONS', uri: `sip:peer@${host}` }), {
         target: { protocol: batch % 4 < 2 ? 'udp' : 'tcp', host, port: 5060, name: host },
       });
+      if (batch % 8 === 0) target.turn(batch % 16 < 8 ? 'udp' : 'tcp');
       await probe();
       batch += 1;
       options.progress?.(state());

@@ -18,6 +18,10 @@ test('S42: mutated messages through a running stack: nothing thrown, nothing log
   // Had the messages been so broken that nobody looks at them, this would show nothing.
   for (const status of [200, 400, 401, 481, 501, 505])
     assert.ok((answers.get(status) ?? 0) > 0, `${status} among ${[...answers.keys()]}`);
+  assert.ok(
+    [180, 181, 182, 183].some((status) => answers.has(status)),
+    'calls as well',
+  );
   assert.ok((counts['in.responses'] ?? 0) > 20, 'responses as well');
 });
 

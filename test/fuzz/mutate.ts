@@ -91,6 +91,8 @@ const PIECES: readonly string[] = [
     'Expires: 0\r\n',
   ],
   ...['__proto__', 'constructor', 'hasOwnProperty'],
+  // Quoted pairs may hold anything, and so may tags where they are quoted.
+  ...['"\\\0"', ';tag="\\\0"', '"\\\r"', '"\\"'],
 ];
 
 const NAMES: readonly string[] = [

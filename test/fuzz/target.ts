@@ -1,6 +1,6 @@
 /**
- * A running stack to be fuzzed: UDP and TCP on loopback, digest, an event state compositor and a notifier behind it, and
- * handlers that ask every question one can ask of a message. Whatever it wants to send goes back to the fuzzer, since
+ * A running stack to be fuzzed: UDP and TCP on loopback, digest, an event state compositor and a notifier behind it, a
+ * life of its own (see life.ts), and handlers that ask every question one can ask of a message. Whatever it wants to send goes back to the fuzzer, since
  * addresses in mutated messages are anybody's.
  */
 import {
@@ -26,6 +26,7 @@ import {
   serialise,
   type Transport,
 } from 'tiny-sip';
+import { createLife } from './life.ts';
 
 export interface FuzzTarget {
   readonly stack: Stack;
@@ -37,6 +38,8 @@ export interface FuzzTarget {
   readonly seen: number;
   /** What should never happen: errors in the log, throws that are no SipSyntaxError. */
   readonly wrongs: readonly string[];
+  /** Begins calls, subscriptions and the like towards the peer, and ends those of the last turn. */
+  turn(protocol: 'udp' | 'tcp'): void;
   stop(): Promise<void>;
 }
 
@@ -117,6 +120,8 @@ export async function createFuzzTarget(clock: Clock, random: Random): Promise<Fu
     },
   );
 
+  const life = createLife({ stack, clock, random, log });
+
   const asked = (message: SipMessage): void => {
     for (const question of QUESTIONS) {
       try {
@@ -137,14 +142,13 @@ export async function createFuzzTarget(clock: Clock, random: Random): Promise<Fu
         contentType: incoming.request.get('Content-Type') ?? 'a/b',
       });
   stack.on('MESSAGE', answer(200));
-  stack.on('INVITE', answer(200));
   stack.on('NOTIFY', answer(200));
   stack.on('SUBSCRIBE', notifier.handle);
   stack.on('PUBLISH', esc.handle);
   stack.on('REGISTER', (incoming) => {
     const verdict = digest.check(incoming.request);
     if (!verdict.ok) incoming.respond(verdict.status, { headers: verdict.headers });
-    else incoming.respond(200, { headers: { Contact: incoming.request.lines('Contact') } });
+    else life.register(incoming);
   });
   await stack.start();
 
@@ -157,7 +161,9 @@ export async function createFuzzTarget(clock: Clock, random: Random): Promise<Fu
       return (udp.counts().messages ?? 0) + (tcp.counts().messages ?? 0);
     },
     wrongs,
+    turn: (protocol) => life.turn({ target: { protocol, host, port: 5060, name: host } }),
     async stop() {
+      life.stop();
       notifier.abandon();
       esc.stop();
       await stack.stop();

@@ -1,8 +1,9 @@
+import { SipSyntaxError } from '../errors.ts';
 import { createRequest } from '../message/create.ts';
 import type { HeaderInit, SipHeaders, SipRequest, SipResponse } from '../message/message.ts';
 import { formatNameAddr } from '../message/name-addr.ts';
 import { detach } from '../message/text.ts';
-import { parseUri } from '../message/uri.ts';
+import { parseUri, requestUriOf } from '../message/uri.ts';
 
 /** A dialog's state (RFC 3261 §12) as plain JSON. */
 export interface DialogRecord {
@@ -160,7 +161,7 @@ class KeptDialog implements Dialog {
 /**
  * The dialog that a request makes at its receiver (RFC 3261 §12.1.1): its Record-Routes in their order, its Contact as
  * target. `localSeq`: the last number that we used towards the peer, where there was one.
- * Without a usable Contact there is none.
+ * Without a usable Contact there is none. Throws SipSyntaxError on what our requests could not repeat.
  */
 export function acceptDialog(request: SipRequest, localTag: string, localSeq = 0): Dialog | undefined {
   const { from, to, callId, cseq } = request;
@@ -170,7 +171,7 @@ export function acceptDialog(request: SipRequest, localTag: string, localSeq = 0
   return restoreDialog({
     callId: detach(callId),
     localTag,
-    remoteTag: detach(from.tag ?? ''),
+    remoteTag: tagOf(from.tag, 'From'),
     localUri: detach(to.uri),
     remoteUri: detach(from.uri),
     remoteTarget: target,
@@ -182,13 +183,14 @@ export function acceptDialog(request: SipRequest, localTag: string, localSeq = 0
 
 /**
  * The dialog that a response makes at the sender of its request (RFC 3261 §12.1.2): the Record-Routes in reverse order,
- * its Contact as target. One without a usable Contact is reached where the request went.
+ * its Contact as target. One without a usable Contact is reached where the request went. Throws SipSyntaxError on what
+ * our requests could not repeat.
  */
 export function establishDialog(request: SipRequest, response: SipResponse): Dialog {
   return restoreDialog({
     callId: detach(request.callId ?? ''),
     localTag: detach(request.fromTag ?? ''),
-    remoteTag: detach(response.toTag ?? ''),
+    remoteTag: tagOf(response.toTag, 'To'),
     localUri: detach(request.from?.uri ?? ''),
     remoteUri: detach(request.to?.uri ?? ''),
     remoteTarget: contactOf(response) ?? detach(request.uri),
@@ -200,11 +202,17 @@ export function establishDialog(request: SipRequest, response: SipResponse): Dia
 
 type BuildRest = [headers: Readonly<Record<string, HeaderInit[string]>>, body?: Buffer | string | undefined];
 
-/** The peer's Contact URI, when there is exactly one that can be a Request-URI. */
+/** The peer's Contact URI, as far as it can be a Request-URI; undefined when there is none. */
 export function contactOf(message: SipHeaders): string | undefined {
   const { contacts } = message;
   const first = contacts === '*' ? undefined : contacts[0];
-  return first === undefined || !/^sips?:/i.test(first.uri) ? undefined : detach(first.uri);
+  return first === undefined || !/^sips?:/i.test(first.uri) ? undefined : detach(requestUriOf(first.uri));
+}
+
+/** The peer's tag. A quoted one may hold an escaped NUL, which no request of ours could repeat. */
+function tagOf(tag: string | undefined, what: 'From' | 'To'): string {
+  if (tag?.includes('\0')) throw new SipSyntaxError(what, 'a NUL in the tag');
+  return detach(tag ?? '');
 }
 
 /** RFC 3261 §12.2.1.1: a first route without `lr` is a strict router and wants to be the Request-URI. */

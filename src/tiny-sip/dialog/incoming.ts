@@ -4,7 +4,6 @@ import { createResponse } from '../message/create.ts';
 import type { SipRequest, SipResponse } from '../message/message.ts';
 import { serialise } from '../message/serialise.ts';
 import { stored } from '../message/stored.ts';
-import { formatVia } from '../message/via.ts';
 import { serverKey } from '../transaction/key.ts';
 import type { Reply, ServerTransaction } from '../transaction/server.ts';
 import type { ServerTransactions } from '../transaction/server-table.ts';
@@ -223,11 +222,5 @@ export function mark(request: SipRequest, flow: Flow): void {
   if (flow.peer !== undefined && via.params.has('alias')) flow.alias?.(via.port ?? 5061);
   // RFC 4291 §2.2: an IPv6 address in another spelling is the same address.
   if (!asked && sameHost(via.host, host)) return;
-  if (stored(request).markVia(host, asked ? port : undefined)) return;
-  const params: Record<string, string | number> = {};
-  for (const [name, value] of via.params) if (name !== 'received' && name !== 'rport') params[name] = value;
-  params.received = host;
-  if (asked) params.rport = port;
-  request.removeFirst('Via');
-  request.prepend('Via', formatVia({ transport: via.transport, host: via.host, port: via.port, params }));
+  stored(request).markVia(host, asked ? port : undefined);
 }

@@ -2,7 +2,7 @@ import type { Timer } from '../deps.ts';
 import { SipError } from '../errors.ts';
 import { isMessageMedia } from '../message/message-media.ts';
 import type { SessionDescription } from '../message/sdp.ts';
-import { acceptDialog, contactOf } from './dialog.ts';
+import { acceptDialog, type Dialog } from './dialog.ts';
 import { sessionId } from './invite-session.ts';
 import { createNegotiation, type Negotiation } from './offer-answer.ts';
 import { createSession, type Session } from './session.ts';
@@ -37,7 +37,7 @@ export function createInviteServer(deps: EventDeps, options: InviteServerOptions
   const refuse = (incoming: Incoming, status: number, init: AnswerInit = {}): void =>
     incoming.respond(status, init);
 
-  const invited = (incoming: Incoming, offer: SessionDescription | undefined): Invitation => {
+  const invited = (incoming: Incoming, dialog: Dialog, offer: SessionDescription | undefined): Invitation => {
     const { request } = incoming;
     const negotiation = createNegotiation(sessionId(deps));
     let over = false;
@@ -59,10 +59,11 @@ export function createInviteServer(deps: EventDeps, options: InviteServerOptions
       listener?.(cause);
     };
     // RFC 3261 §13.3.1: an invitation that expires is answered 487.
-    const seconds = request.expires;
-    const expiry = stack.after((seconds ?? options.patience ?? patience) * 1000, () => {
+    const most = options.patience ?? patience;
+    const seconds = Math.min(request.expires ?? most, most);
+    const expiry = stack.after(seconds * 1000, () => {
       if (over) return;
-      refuse(incoming, seconds === undefined ? 480 : 487);
+      refuse(incoming, seconds === request.expires ? 487 : 480);
       end({ kind: 'expired' });
     });
     incoming.onCancel(() => end({ kind: 'cancelled', by: 'peer' }));
@@ -88,8 +89,6 @@ export function createInviteServer(deps: EventDeps, options: InviteServerOptions
       },
       accept(media, hooks = {}) {
         if (over || incoming.responded) return undefined;
-        const dialog = acceptDialog(request, incoming.toTag);
-        if (dialog === undefined) return undefined;
         const description = describe(negotiation, offer, media);
         const session = take(incoming, dialog, negotiation, hooks);
         try {
@@ -116,7 +115,7 @@ export function createInviteServer(deps: EventDeps, options: InviteServerOptions
 
   const take = (
     incoming: Incoming,
-    dialog: Parameters<typeof createSession>[1]['dialog'],
+    dialog: Dialog,
     negotiation: Negotiation,
     hooks: SessionHooks,
   ): Session => {
@@ -153,7 +152,9 @@ export function createInviteServer(deps: EventDeps, options: InviteServerOptions
         refuse(incoming, stopped ? 480 : 503, { headers: { 'Retry-After': '10' } });
         return;
       }
-      if (contactOf(request) === undefined) {
+      // Made before anybody hears of the call: what no dialog can be made of gets 400 from whoever called this handler.
+      const dialog = acceptDialog(request, incoming.toTag);
+      if (dialog === undefined) {
         refuse(incoming, 400, { reason: 'Missing Contact' });
         return;
       }
@@ -167,7 +168,7 @@ export function createInviteServer(deps: EventDeps, options: InviteServerOptions
         refuse(incoming, 488, notAcceptable);
         return;
       }
-      const invitation = invited(incoming, offer);
+      const invitation = invited(incoming, dialog, offer);
       waiting.add(invitation);
       try {
         options.onInvite(invitation);

@@ -156,8 +156,8 @@ export interface InviteServerOptions {
   /** Sessions and invitations at a time; beyond it 503 with Retry-After. Default 1,000. */
   readonly limit?: number;
   /**
-   * Seconds for the user to answer in when the INVITE carries no Expires; then 480. Default 180. Whoever needs longer
-   * has to `ring`: after 200 s of silence the stack answers 408 by itself.
+   * Seconds for the user to answer in; then 480. A shorter Expires of the INVITE counts instead (487). Default 180.
+   * Whoever needs longer has to `ring`: after 200 s of silence the stack answers 408 by itself.
    */
   readonly patience?: number;
 }

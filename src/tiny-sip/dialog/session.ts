@@ -139,8 +139,14 @@ export function createSession(deps: EventDeps, init: SessionInit): Session {
   };
 
   const sendBye = async (): Promise<void> => {
-    await request('BYE', () => ({ headers: {} }));
-    release();
+    try {
+      await request('BYE', () => ({ headers: {} }));
+    } catch (error) {
+      // Nobody waits for this promise in most cases, and the session is over all the same.
+      log.error('a BYE could not be sent', { callId: dialog.callId, error: String(error) });
+    } finally {
+      release();
+    }
   };
 
   /** Ends it with BYE. RFC 3261 §15: a callee waits for the ACK first. */

@@ -3,7 +3,7 @@ import { answerError } from '../dialog/answer-error.ts';
 import { acceptDialog, type Dialog, restoreDialog } from '../dialog/dialog.ts';
 import type { EventDeps, Incoming } from '../dialog/user-agent.ts';
 import type { SipRequest, SipResponse } from '../message/message.ts';
-import { detach } from '../message/text.ts';
+import { detach, refuseBreaks } from '../message/text.ts';
 import type { Flow, Protocol } from '../transport/transport.ts';
 import { acceptable } from './accept.ts';
 import { conditionOf } from './entity-tag.ts';
@@ -218,6 +218,7 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
     if (seconds === undefined) return;
     const accept = accepts(incoming);
     if (accept === undefined) return;
+    const params = eventParams(request);
     const dialog = acceptDialog(request, incoming.toTag);
     if (dialog === undefined) {
       totals.refused += 1;
@@ -238,7 +239,7 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
       watcher,
       state: verdict.state ?? 'active',
       accept,
-      eventParams: eventParams(request),
+      eventParams: params,
       condition: options.entityTags === false ? undefined : conditionOf(request),
       expiresAt: clock.now() + seconds * 1000,
       dialog,
@@ -296,6 +297,7 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
     if (seconds === undefined) return;
     const accept = request.has('Accept') ? accepts(incoming) : entry.accept;
     if (accept === undefined) return;
+    const params = eventParams(request);
     if (!entry.dialog.take(request)) {
       totals.refused += 1;
       incoming.respond(500, { reason: 'CSeq Out Of Order' });
@@ -306,7 +308,7 @@ export function createNotifier(deps: EventDeps, options: NotifierOptions): Notif
     entry.from = addressOf(incoming.flow);
     entry.failures = 0;
     entry.expiresAt = clock.now() + seconds * 1000;
-    entry.eventParams = eventParams(request);
+    entry.eventParams = params;
     entry.rated = hasRates(entry.eventParams);
     entry.condition = options.entityTags === false ? undefined : conditionOf(request);
     agree(entry);
@@ -413,8 +415,12 @@ function originOf(request: SipRequest): string {
   return detach(`${request.fromTag ?? ''} ${request.callId ?? ''} ${request.event?.params.get('id') ?? ''}`);
 }
 
+/** Throws SipSyntaxError on what no NOTIFY could repeat. */
 function eventParams(request: SipRequest): ReadonlyMap<string, string> {
   const params = new Map<string, string>();
-  for (const [name, value] of request.event?.params ?? []) params.set(detach(name), detach(value));
+  for (const [name, value] of request.event?.params ?? []) {
+    refuseBreaks('Event', value);
+    params.set(detach(name), detach(value));
+  }
   return params;
 }

@@ -210,6 +210,8 @@ export function createNotifySender(
       .catch((error: unknown) => {
         entry.inFlight = undefined;
         log.error('notifying failed', { resource: entry.resource, error: String(error) });
+        // Of what its dialog cannot carry the next NOTIFY would be no better.
+        if (hooks.has(entry)) hooks.drop(entry, 'giveup');
       });
   };
 

@@ -81,9 +81,10 @@ export class HeaderLines {
     return id === VIA && this.via !== undefined ? 0 : (this.firsts[id] as number);
   }
 
-  /** Puts another value, known to be clean, in place of the first Via line of what was read. */
+  /** Puts another value, known to be clean, in place of the first Via line. */
   rewriteVia(value: string): void {
-    this.via = value;
+    if (this.head === '') this.values[this.ids.indexOf(VIA)] = value;
+    else this.via = value;
   }
 
   /** The same, but 0 as well when the header has several lines. */

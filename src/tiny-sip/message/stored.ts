@@ -222,19 +222,16 @@ export class Message {
     return parts[0] ?? '';
   }
 
-  /**
-   * Writes `received`, and `rport` where it is given, into the top Via of what was read. Answers whether that was done;
-   * what is not of the usual shape is left as it is.
-   */
-  markVia(received: string, rport: number | undefined): boolean {
-    const { head } = this.headerLines;
+  /** Writes `received`, and `rport` where it is given, into the top Via. Throws SipSyntaxError where that is malformed. */
+  markVia(received: string, rport: number | undefined): void {
+    const { headerLines } = this;
     const via = this.topVia;
-    const marked = via === undefined || head === '' ? undefined : markVia(via, head, received, rport);
-    if (marked === undefined) return false;
-    this.headerLines.rewriteVia(marked.text);
+    if (via === undefined) return;
+    const line = (): string => headerLines.first(VIA) ?? '';
+    const marked = markVia(via, headerLines.head, headerLines.place(VIA), line, received, rport);
+    headerLines.rewriteVia(marked.line);
     this.keptVia = marked.via;
     this.keptVias = undefined;
-    return true;
   }
 
   /** A value was changed: what was decoded from it is worth nothing any more. */

@@ -98,6 +98,21 @@ export function formatUri(uri: UriInit): string {
   return text;
 }
 
+/**
+ * What of a SIP or SIPS URI may stand in a Request-URI: all but its headers and the method (RFC 3261 §19.1.1 table 1).
+ * Throws SipSyntaxError.
+ */
+export function requestUriOf(uri: string): string {
+  if (!uri.includes('?') && !/;method=/i.test(uri)) return uri;
+  const rest = passScheme(uri, 0, uri.length, 'uri');
+  const { paramsAt, paramsEnd, headersAt } = cut(uri, rest, uri.length, 'uri');
+  const whole = headersAt < uri.length ? uri.slice(0, headersAt - 1) : uri;
+  if (paramsAt >= paramsEnd) return whole;
+  const params = uri.slice(paramsAt, paramsEnd).split(';');
+  const kept = params.filter((one) => !/^method=/i.test(one));
+  return [uri.slice(0, paramsAt - 1), ...kept].join(';');
+}
+
 /** `to = mailbox` (RFC 3859 §A.3, RFC 3860 §A.3): a user and a domain, and none of what is SIP's. */
 function checkMailbox({ userEnd, passwordEnd, port, paramsAt, paramsEnd }: Cuts): void {
   if (userEnd < 0) throw new SipSyntaxError('uri', 'a mailbox without a user');

@@ -1,5 +1,5 @@
 import { SipSyntaxError } from '../errors.ts';
-import { allOf, HOST, IPV6, passClass, skipSpace, TOKEN } from './chars.ts';
+import { allOf, HOST, IPV6, passClass, skipSpace, TOKEN, trimEnd } from './chars.ts';
 import { formatParams, type ParamsInit, paramIn, passParams, readParams } from './params.ts';
 import {
   endsLine,
@@ -80,22 +80,16 @@ class ReadVia implements Via {
     this.end = end;
   }
 
-  /**
-   * The same value with `received` and, where it was asked for, `rport` (RFC 3581 §4), and its text. Undefined when it
-   * is not alone on its line of `head`, or not of the usual shape.
-   */
-  marked(head: string, received: string, rport: number | undefined): ReadVia | undefined {
-    if (this.text !== head || head.charCodeAt(this.end) !== 13) return undefined;
-    let params = head.slice(this.paramsAt, this.end);
-    if (UNUSUAL.test(params)) return undefined;
-    if (rport !== undefined) {
-      const at = params.indexOf(';rport');
-      const after = at + 6;
-      if (at < 0 || (after < params.length && params.charCodeAt(after) !== 59)) return undefined;
-      params = params.slice(0, at) + params.slice(after);
-    }
-    const host = this.host.includes(':') ? `[${this.host}]` : this.host;
-    const sent = `SIP/2.0/${this.transport} ${host}${this.port === undefined ? '' : `:${this.port}`}`;
+  /** Whether it stands alone on its line of `head`, from whose bytes it was read. */
+  isAlone(head: string): boolean {
+    return this.text === head && head.charCodeAt(this.end) === 13;
+  }
+
+  /** The same value, which begins at `at`, with `received` and, where it is given, `rport`; as a text of its own. */
+  marked(at: number, received: string, rport: number | undefined): ReadVia {
+    const sent = this.text.slice(at, this.paramsAt);
+    const kept = this.text.slice(this.paramsAt, this.end).replace(MARKS, '$1');
+    const params = kept.slice(0, trimEnd(kept, 0, kept.length));
     const more = rport === undefined ? `;received=${received}` : `;received=${received};rport=${rport}`;
     const text = sent + params + more;
     return new ReadVia(this.transport, this.host, this.port, this.branch, text, sent.length, text.length);
@@ -141,18 +135,37 @@ class ReadVia implements Via {
   }
 }
 
-/** Parameters that are marked with more care: quoted ones, and those that are marked already. */
-const UNUSUAL = /"|received|rport(?:=|.*;[ \t]*rport)/i;
+/** `received` and `rport` among parameters that were checked; quoted strings, in which they mean nothing, as `$1`. */
+const MARKS =
+  /("(?:[^"\\]|\\[\s\S])*")|;[ \t]*(?:received|rport)[ \t]*(?:=[ \t]*(?:"(?:[^"\\]|\\[\s\S])*"[ \t]*|[^;"]*))?(?=;|$)/gi;
 
-/** `marked` for a value that may have been read by whichever reader. */
+/** What `markVia` makes: the value that was marked, and the line that it is the first of. */
+export interface MarkedVia {
+  readonly via: Via;
+  readonly line: string;
+}
+
+/**
+ * Writes `received` and, where it is given, `rport` into the first value of a line (RFC 3261 §18.2.1, RFC 3581 §4); all
+ * else stays as it was written. `via` is that value as it was read before, `head` and `at` where its line may stand,
+ * `line` gives the line otherwise.
+ */
 export function markVia(
   via: Via,
   head: string,
+  at: number,
+  line: () => string,
   received: string,
   rport: number | undefined,
-): { readonly via: Via; readonly text: string } | undefined {
-  const marked = via instanceof ReadVia ? via.marked(head, received, rport) : undefined;
-  return marked && { via: marked, text: marked.whole };
+): MarkedVia {
+  if (at > 0 && via instanceof ReadVia && via.isAlone(head)) {
+    const marked = via.marked(skipSpace(head, at, head.length), received, rport);
+    return { via: marked, line: marked.whole };
+  }
+  const text = line();
+  const { via: first, stop } = read(text, 0);
+  const marked = first.marked(0, received, rport);
+  return { via: marked, line: marked.whole + text.slice(stop) };
 }
 
 /** Reads one value. Throws SipSyntaxError. */
@@ -257,7 +270,7 @@ function usual(bytes: Uint8Array, from: number, end: number): string | undefined
 }
 
 /** A value, and where the next one may begin: at a comma, or at the end. */
-function read(text: string, from: number): { readonly via: Via; readonly stop: number } {
+function read(text: string, from: number): { readonly via: ReadVia; readonly stop: number } {
   const end = text.length;
   const at = passProtocol(text, skipSpace(text, from, end), end);
   let i = passClass(text, at, end, TOKEN);

@@ -422,6 +422,54 @@ test('RFC 3261 §13.3.1: 487 when Expires is over, 480 when our own patience is;
   await empty(unsaid);
 });
 
+test('an INVITE that is to wait for years is refused when our own patience is over', async () => {
+  const all = await scene({ patience: 90 });
+  await all.invite(undefined, { headers: ['Expires: 4294967295'] });
+  all.back.invitations[0]?.ring();
+  await all.clock.advance(90_400);
+  assert.equal(all.statuses(), [180, 180, 480]);
+  await all.say({ method: 'ACK', cseq: 1, branch: 'z9hG4bKINVITE1' });
+  await empty(all);
+});
+
+// The grammar has no quoted tags, but they pass; one with an escaped NUL could be said in no request of ours, so that
+// the BYE after a missing ACK threw out of the stack.
+test('an INVITE of which no dialog can be made gets 400, and nobody hears of it', async () => {
+  for (const init of [
+    { from: '<sip:alice@10.0.0.9>;tag="\\\0"' },
+    { headers: ['Record-Route: "\\\0" <sip:proxy.example;lr>'] },
+    { headers: ['Record-Route: <sip:proxy.example;lr>;x="\\\0"'] },
+  ]) {
+    const all = await scene();
+    const headers = ['Contact: <sip:alice@10.0.0.9>', ...(init.headers ?? [])];
+    all.peer.send(us, text('INVITE', bob, { ...init, headers }));
+    await all.clock.settle();
+    assert.equal(all.statuses(), [400]);
+    assert.is(all.back.invitations.length, 0);
+    const to = `<${bob}>;tag=${all.peer.responses(400)[0]?.toTag}`;
+    all.peer.send(us, text('ACK', bob, { ...(init.from && { from: init.from }), to }));
+    await empty(all);
+  }
+});
+
+// alice                bob
+//  |--INVITE------------>|  Contact: <sip:alice@h;method=INVITE?Route=…>
+//  |<-------200, BYE-----|  to sip:alice@h
+test('headers and method of a Contact stay out of the Request-URI (RFC 3261 §19.1.1)', async () => {
+  const all = await scene();
+  await all.invite(undefined, {
+    contact: '<sip:a?b@10.0.0.9;method=INVITE;x=1;lr?Route=%3Csip:evil.example%3E&Subject=x>',
+  });
+  const session = all.back.accept({}, chat('10.0.0.1'));
+  await all.clock.settle();
+  await all.say({ method: 'ACK', cseq: 1 });
+  void session.bye();
+  await all.clock.settle();
+  assert.is(all.peer.last('BYE').uri, 'sip:a?b@10.0.0.9;x=1;lr');
+  all.peer.answer(all.peer.last('BYE'), 200);
+  await empty(all);
+});
+
 test('rejecting, with a redirection, too; nothing below 300 is a rejection', async () => {
   const all = await scene();
   await all.invite();

@@ -394,6 +394,27 @@ test('what is no answer to our offer: ACK, then BYE', async () => {
   }
 });
 
+// alice                bob
+//  |--INVITE------------>|
+//  |<-------------200----|  its To tag is a quoted string with an escaped NUL, which no ACK of ours could repeat
+test('a 2xx of which no dialog can be made ends the call', async () => {
+  const { clock, peer, stack, states, rig } = await scene();
+  await clock.settle();
+  const invite = peer.last('INVITE');
+  for (let copy = 0; copy < 2; copy += 1) {
+    const lines = ['Via', 'From', 'Call-ID', 'CSeq'].map((name) => `${name}: ${invite.get(name)}`);
+    const to = `To: ${invite.get('To')};tag="\\\0"`;
+    peer.send(
+      { host: '10.0.0.1', port: 5060 },
+      ['SIP/2.0 200 OK', ...lines, to, 'Contact: <sip:bob@10.0.0.2>', 'Content-Length: 0', '', ''].join('\n'),
+    );
+    await clock.settle();
+  }
+  assert.equal(states, ['inviting', 'ended unacceptable']);
+  assert.equal(peer.requests().map(shape), ['INVITE 1']);
+  await empty({ rig, stack });
+});
+
 test('a refusal tells its status; a redirection its contacts, best first; silence and a dead way are told apart', async () => {
   const refused = await scene();
   refused.peer.answer(refused.peer.last(), 486, { 'Retry-After': '30 (later)' });

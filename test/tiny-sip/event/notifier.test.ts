@@ -33,6 +33,22 @@ test('SUBSCRIBE gets 200 and a NOTIFY at once, with URIs and tags of the dialog'
   assert.is(one.notifier.counts().subscriptions, 1);
 });
 
+test('a SUBSCRIBE whose NOTIFYs could not be written gets 400, and leaves nothing behind', async () => {
+  const one = await scene();
+  const nul = '"\\\0"';
+  await one.subscribe({ event: `presence;id=${nul}` });
+  await one.subscribe({ from: `<sip:alice@example.com>;tag=${nul}`, callId: 'sub-2' });
+  await one.subscribe({ headers: [`Record-Route: ${nul} <sip:10.0.0.9;lr>`], callId: 'sub-3' });
+  assert.is(one.watcher.responses(400).length, 3);
+  assert.is(one.watcher.requests('NOTIFY').length, 0);
+  assert.is(one.notifier.counts().subscriptions, 0);
+  assert.is(one.stack.counts().dialogs, 0);
+  assert.equal(
+    one.log.lines.filter((line) => line.level === 'error'),
+    [],
+  );
+});
+
 test('S23: From and To of a NOTIFY come from the dialog, the Request-URI and Route from Contact and Record-Route', async () => {
   const one = await scene();
   await one.subscribe({

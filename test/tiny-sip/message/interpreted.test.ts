@@ -8,11 +8,17 @@ import { startProgram } from '../../support/peers/program.ts';
 
 const test = suite('a Node that compiles nothing', { timeout: 60_000 });
 
-/** Runs a test file of this folder in such a Node; answers its exit status and what it printed. */
-async function interpreted(file: string): Promise<{ status: unknown; lines: readonly string[] }> {
+/** Runs a file, named from this folder, in such a Node; answers its exit status and what it printed. */
+async function interpreted(
+  file: string,
+  {
+    flags = ['--lite-mode', '--no-expose-wasm'],
+    args = [],
+  }: { flags?: readonly string[]; args?: readonly string[] } = {},
+): Promise<{ status: unknown; lines: readonly string[] }> {
   const program = startProgram({
     command: process.execPath,
-    args: ['--no-warnings', '--lite-mode', '--import', 'tsx', join(import.meta.dirname, file)],
+    args: ['--no-warnings', ...flags, '--import', 'tsx', join(import.meta.dirname, file), ...args],
   });
   const status = await program.ended;
   return { status, lines: program.lines };
@@ -34,12 +40,35 @@ test('such a Node is told from one that compiles', async () => {
   assert.ok((await shown([])).includes('compiled true'));
 });
 
-for (const file of ['parse.test.ts', 'values.test.ts', 'check.test.ts']) {
+const files = [
+  'parse.test.ts',
+  'values.test.ts',
+  'check.test.ts',
+  'create.test.ts',
+  '../torture/torture.test.ts',
+  '../torture/reads.test.ts',
+];
+
+for (const file of files) {
   test(`${file} passes there, by the patterns`, async () => {
     const { status, lines } = await interpreted(file);
     assert.is(status, 0, lines.slice(-20).join('\n'));
   });
 }
+
+test('torture messages and mutated ones are read, marked and written alike in both kinds of Node', async () => {
+  const args = ['12'];
+  const [patterns, loops] = await Promise.all([
+    interpreted('readings.ts', { args }),
+    interpreted('readings.ts', { args, flags: [] }),
+  ]);
+  assert.is(patterns.status, 0, patterns.lines.join('\n'));
+  assert.is(loops.status, 0, loops.lines.join('\n'));
+  assert.is(patterns.lines[0], 'compiled false');
+  assert.is(loops.lines[0], 'compiled true');
+  assert.is(loops.lines.length, 14);
+  assert.equal(patterns.lines.slice(1), loops.lines.slice(1));
+});
 
 test('the usual messages are read by the patterns, not with care', () => {
   for (const bytes of corpus) {

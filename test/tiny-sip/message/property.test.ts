@@ -2,12 +2,11 @@ import fc from 'fast-check';
 import * as assert from 'uvu/assert';
 import { checkRequest, checkResponse } from '../../../src/tiny-sip/message/check.ts';
 import { createRequest, createResponse } from '../../../src/tiny-sip/message/create.ts';
-import type { ContentType, SipMessage } from '../../../src/tiny-sip/message/message.ts';
+import type { SipMessage } from '../../../src/tiny-sip/message/message.ts';
 import {
   addressByPattern,
   addressesByPattern,
   formatNameAddr,
-  type NameAddr,
   parseNameAddr,
 } from '../../../src/tiny-sip/message/name-addr.ts';
 import { parseMessage } from '../../../src/tiny-sip/message/parse.ts';
@@ -21,10 +20,11 @@ import {
   numberByPattern,
   typeByPattern,
 } from '../../../src/tiny-sip/message/values.ts';
-import { type Via, viaByPattern } from '../../../src/tiny-sip/message/via.ts';
+import { viaByPattern } from '../../../src/tiny-sip/message/via.ts';
 import { suite } from '../../support/harness.ts';
 import { assertLinear } from '../linear.ts';
 import { PUBLISH, request, TORTUOUS } from './messages.ts';
+import { told, toldAddress, toldType, toldVia } from './told.ts';
 
 const test = suite('property', { timeout: 30_000 });
 const SEED = { seed: 20_261_103 };
@@ -233,36 +233,6 @@ test('S42: nor do messages with bytes changed, cut out, doubled or swapped', () 
     { ...SEED, numRuns: 1_500 },
   );
 });
-
-/** Everything that the typed values of a message say, faults as their names. */
-function told(of: SipMessage): unknown {
-  const tell = (ask: () => unknown): unknown => {
-    try {
-      return ask();
-    } catch (error) {
-      return error instanceof Error ? error.name : error;
-    }
-  };
-  return [
-    tell(() => toldVia(of.topVia)),
-    tell(() => of.vias.map(toldVia)),
-    tell(() => toldAddress(of.from)),
-    tell(() => toldAddress(of.to)),
-    tell(() => of.callId),
-    tell(() => of.cseq && [of.cseq.number, of.cseq.method]),
-    tell(() => (of.contacts === '*' ? '*' : of.contacts.map(toldAddress))),
-    tell(() => of.expires),
-    tell(() => of.maxForwards),
-    tell(() => of.contentLength),
-    tell(() => of.event && [of.event.package, [...of.event.params]]),
-    tell(() => toldType(of.contentType)),
-  ];
-}
-
-const toldAddress = (one: NameAddr | undefined) => one && [one.display, one.uri, one.tag, [...one.params]];
-const toldVia = (one: Via | undefined) =>
-  one && [one.transport, one.host, one.port, one.branch, one.received, one.rport, [...one.params]];
-const toldType = (one: ContentType | undefined) => one && [one.essence, one.subtype, [...one.params]];
 
 /** Whether the patterns, which read in place of loops where these are not compiled, say the same or nothing. */
 function agree(head: string, of: SipMessage): void {

@@ -1,8 +1,16 @@
 /** What the texts of RFC 4475 and RFC 5118 allow as the answer to each of their messages, by UDP and by TCP. */
 
 export type Expected =
-  /** One of these statuses; the first is what this stack gives. `closes`: then the connection is closed. */
-  | { readonly kind: 'answer'; readonly statuses: readonly number[]; readonly closes?: true }
+  /**
+   * One of these statuses, once; the first is what this stack gives. `closes`: then the connection is closed. `behind`:
+   * what the bytes after the message get, where they are messages of their own.
+   */
+  | {
+      readonly kind: 'answer';
+      readonly statuses: readonly number[];
+      readonly closes?: true;
+      readonly behind?: readonly number[];
+    }
   /** Nothing: responses that nobody waits for, and those that are dropped. */
   | { readonly kind: 'silence' }
   /** On a stream the rest is waited for, and when it does not come the connection is closed without a word. */
@@ -18,7 +26,7 @@ export interface Verdict {
 }
 
 const answer = (...statuses: number[]): Expected => ({ kind: 'answer', statuses });
-const closes = (...statuses: number[]): Expected => ({ kind: 'answer', statuses, closes: true });
+const closes = (...statuses: number[]) => ({ kind: 'answer', statuses, closes: true }) as const;
 const silence: Expected = { kind: 'silence' };
 const waits: Expected = { kind: 'waits' };
 const same = (expected: Expected): Verdict => ({ udp: expected, tcp: expected });
@@ -45,7 +53,7 @@ export const rfc4475: Readonly<Record<string, Verdict>> = {
   longreq: accepted,
   // "Extra octets" are noise in a datagram; on a stream they are a message of their own, and what is left after its
   // 150 bytes of body is none.
-  dblreq: { udp: answer(405, 200), tcp: closes(405, 200) },
+  dblreq: { udp: answer(405, 200), tcp: { ...closes(405, 200), behind: [200, 400] } },
   semiuri: accepted,
   transports: accepted,
   mpart01: same(answer(200, 415)),

@@ -82,6 +82,10 @@ const families: Record<string, (n: number) => string> = {
       /z9hG4bK1/,
       `z9hG4bK1;rport${Array.from({ length: n / 8 }, (_, i) => `;p${i}=x`).join('')}`,
     ),
+  'parameters of the top Via whose names end in rport': (n) =>
+    request('').replace(/z9hG4bK1/, `z9hG4bK1;rport${';xrport'.repeat(n / 7)}`),
+  'quoted parameters of the top Via': (n) =>
+    request('').replace(/z9hG4bK1/, `z9hG4bK1;rport${';x=";rport"'.repeat(n / 11)}`),
   'options required': (n) => request(`Require: ${'x,'.repeat(n / 2)}y\r\n`),
   'parameters of To': (n) =>
     request('').replace('To: <sip:bob@example.com>', `To: <sip:b@c>${';a'.repeat(n / 2)}`),

@@ -58,11 +58,14 @@ function portOf(bytes: Buffer): number | undefined {
 function judge(heard: Heard, expected: Expected): void {
   const statuses = heard.answers.map((one) => one.status);
   if (expected.kind === 'answer') {
-    assert.ok(statuses.length >= 1, 'no answer');
+    assert.equal(statuses.slice(1), expected.behind ?? [], 'answered once');
     assert.ok(expected.statuses.includes(statuses[0] ?? 0), `${statuses[0]} is none of ${expected.statuses}`);
     assert.is(statuses[0], expected.statuses[0], 'this stack’s own choice');
     assert.is(heard.closed, expected.closes === true, 'closed');
-  } else assert.equal(statuses, []);
+  } else {
+    assert.equal(statuses, []);
+    assert.is(heard.closed, false, 'closed');
+  }
   assert.is(heard.probe.status, 200, 'the OPTIONS behind it');
 }
 

@@ -322,6 +322,34 @@ test('RFC 3581: received and rport are filled in, and the answer goes back to th
   await stack.stop();
 });
 
+test('a marked Via keeps the spelling, the order and the repeated names of its other parameters', async () => {
+  const { clock, stack, peer } = await scene();
+  stack.on('MESSAGE', (incoming) => incoming.respond(200));
+  const marked = 'received=10.0.0.9;rport=5060';
+  // What the peer writes, and what it gets back.
+  for (const [i, [sent, back]] of (
+    [
+      ['SIP/2.0/UDP h;bY=1;rport;By;branch=B', `SIP/2.0/UDP h;bY=1;By;branch=B;${marked}`],
+      ['SIP / 2.0 / udp h ;branch=B ; RPORT =1', `SIP / 2.0 / udp h ;branch=B;${marked}`],
+      ['SIP/2.0/UDP h;x=";rport;";rport;branch=B', `SIP/2.0/UDP h;x=";rport;";branch=B;${marked}`],
+      ['SIP/2.0/UDP h;rport;received="\\";1";branch=B', `SIP/2.0/UDP h;branch=B;${marked}`],
+      ['SIP/2.0/UDP h;rport;Received=[::1];branch=B;rport=7', `SIP/2.0/UDP h;branch=B;${marked}`],
+      ['SIP/2.0/UDP h;received=1.1.1.1;branch=B;xrport', 'SIP/2.0/UDP h;branch=B;xrport;received=10.0.0.9'],
+      [
+        'SIP/2.0/UDP h;branch=B;rport,SIP/2.0/UDP i;rport',
+        `SIP/2.0/UDP h;branch=B;${marked},SIP/2.0/UDP i;rport`,
+      ],
+      ['\r\n SIP/2.0/UDP\r\n h;branch=B;rport\r\n\t', `SIP/2.0/UDP h;branch=B;${marked}`],
+    ] as const
+  ).entries()) {
+    const branch = `z9hG4bK${i}`;
+    peer.send(uas, text('MESSAGE', to, { via: `Via: ${sent.replace('=B', `=${branch}`)}`, callId: branch }));
+    await clock.settle();
+    assert.is(peer.responses(200).at(-1)?.lines('Via')[0], back.replace('=B', `=${branch}`));
+  }
+  await stack.stop();
+});
+
 test('RFC 3261 §18.2.2: without rport the answer goes to the port in Via', async () => {
   const rig = createRig();
   const stack = await rig.stack('10.0.0.1');
