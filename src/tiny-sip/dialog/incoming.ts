@@ -1,6 +1,8 @@
 import { createHmac } from 'node:crypto';
 import type { Log } from '../deps.ts';
+import { quickAnswer } from '../message/answer.ts';
 import { createResponse } from '../message/create.ts';
+import { isClean } from '../message/header-lines.ts';
 import type { SipRequest, SipResponse } from '../message/message.ts';
 import { serialise } from '../message/serialise.ts';
 import { stored } from '../message/stored.ts';
@@ -17,7 +19,7 @@ import type { AnswerInit, Incoming } from './user-agent.ts';
 const longestDatagram = 65_507;
 
 /** What answering needs. */
-export interface ReplierDeps extends ReplyWayDeps {
+export interface ReplierDeps extends Omit<ReplyWayDeps, 'unsent'> {
   readonly log: Log;
   readonly transactions: ServerTransactions;
   /** Random bytes that stateless To tags are derived from. */
@@ -25,6 +27,8 @@ export interface ReplierDeps extends ReplyWayDeps {
   readonly compact: boolean;
   readonly server: string | undefined;
   token(): string;
+  /** Whether anybody wants to see messages. */
+  traced(): boolean;
   trace(direction: 'out', flow: Flow, message: SipResponse, bytes: Buffer): void;
 }
 
@@ -68,6 +72,26 @@ export interface Replier {
 export function createReplier(deps: ReplierDeps): Replier {
   const { transactions, log } = deps;
   const totals = { refused: 0, stray: 0, unmade: 0 };
+  const ways: ReplyWayDeps = {
+    connect: deps.connect,
+    locateReply: deps.locateReply,
+    unsent() {
+      transactions.totals.unsent += 1;
+    },
+  };
+  /** What every answer carries; undefined when that has to be looked at. */
+  const standing =
+    deps.server === undefined ? '' : isClean(deps.server) ? `Server: ${deps.server}\r\n` : undefined;
+
+  /** An answer with nothing of its own, straight out of the request; undefined when it has to be made the long way. */
+  const quick = (request: SipRequest, flow: Flow, status: number, toTag: string): Reply | undefined => {
+    if (standing === undefined || deps.compact || deps.traced()) return undefined;
+    if (!Number.isInteger(status) || status < 200 || status > 699) return undefined;
+    const bytes = quickAnswer(request, status, toTag, standing);
+    return bytes === undefined || (flow.protocol === 'udp' && bytes.length > longestDatagram)
+      ? undefined
+      : { status, bytes };
+  };
 
   const pack = (response: SipResponse, flow: Flow): Reply => {
     if (deps.server !== undefined && !response.has('Server')) response.set('Server', deps.server);
@@ -115,13 +139,7 @@ export function createReplier(deps: ReplierDeps): Replier {
     try {
       const response = createResponse(request, status, { reason, headers, toTag: statelessTag(request) });
       const { bytes } = pack(response, flow);
-      createReplyWay(
-        deps,
-        request,
-        flow,
-      )(bytes).catch(() => {
-        transactions.totals.unsent += 1;
-      });
+      createReplyWay(ways, request, flow)(bytes);
     } catch {
       // Too broken to be answered: without Via or CSeq nobody could match the answer.
       totals.stray += 1;
@@ -135,27 +153,35 @@ export function createReplier(deps: ReplierDeps): Replier {
     const invite = request.method === 'INVITE';
     const toTag = request.toTag ?? tag ?? deps.token();
 
+    /** Whether an answer with that status may still be given; notes that it is. */
+    const goesOut = (status: number): boolean => {
+      const success = status >= 200 && status < 300;
+      // RFC 6026 §7.1: the 2xx of an INVITE comes again from its TU.
+      if (incoming.responded && !(accepted && success)) return false;
+      // RFC 4320 §4.1: nothing between 100 and 200 for these, and §4.2: never a 408.
+      if (!invite && status > 100 && status < 200) return false;
+      if (status >= 200) incoming.responded = true;
+      accepted = invite && success;
+      return invite || status !== 408;
+    };
+
     // `responded` is no getter: V8 would make a shape of its own for each request, which outlives it and keeps it alive.
     const incoming: Incoming & { responded: boolean } = {
       request,
       flow,
       toTag,
       responded: false,
-      respond(status, init = {}) {
-        const response = make(request, status, toTag, init) ?? make(request, 500, toTag, {});
+      respond(status, init) {
+        const reply = init === undefined ? quick(request, flow, status, toTag) : undefined;
+        if (reply !== undefined) {
+          if (transaction !== undefined && goesOut(status)) transactions.reply(transaction, reply);
+          return;
+        }
+        const response = make(request, status, toTag, init ?? {}) ?? make(request, 500, toTag, {});
         if (response !== undefined) incoming.respondWith(response);
       },
       respondWith(response) {
-        if (transaction === undefined) return;
-        const { status } = response;
-        const success = status >= 200 && status < 300;
-        // RFC 6026 §7.1: the 2xx of an INVITE comes again from its TU.
-        if (incoming.responded && !(accepted && success)) return;
-        // RFC 4320 §4.1: nothing between 100 and 200 for these, and §4.2: never a 408.
-        if (!invite && status > 100 && status < 200) return;
-        if (status >= 200) incoming.responded = true;
-        accepted = invite && success;
-        if (!invite && status === 408) return;
+        if (transaction === undefined || !goesOut(response.status)) return;
         const reply = write(response, flow) ?? write(make(request, 500, toTag, {}), flow);
         if (reply !== undefined) transactions.reply(transaction, reply);
       },
@@ -165,7 +191,7 @@ export function createReplier(deps: ReplierDeps): Replier {
     };
     transaction = transactions.begin(request, {
       reliable: flow.reliable,
-      send: createReplyWay(deps, request, flow),
+      send: createReplyWay(ways, request, flow),
       // RFC 3261 §8.2.6.1: a 100 carries no To tag of ours.
       trying: () => write(make(request, 100, toTag, {}), flow),
       late: invite ? () => incoming.respond(408) : undefined,

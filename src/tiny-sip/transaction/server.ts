@@ -12,8 +12,8 @@ export interface Reply {
 export interface ServerUser {
   /** Responses travel on a stream. */
   readonly reliable: boolean;
-  /** Sends the way that responses to this request take (RFC 3261 §18.2.2). */
-  send(bytes: Buffer): Promise<void>;
+  /** Sends the way that responses to this request take (RFC 3261 §18.2.2), and counts what went by none. */
+  send(bytes: Buffer): void;
   /** A 100 for this request: the transaction sends one itself when the TU is slow. Let go with the final response. */
   trying: (() => Reply | undefined) | undefined;
   /** INVITE only: nothing was heard of the TU for too long; to be answered for it, or never. */
@@ -94,10 +94,10 @@ export function createServerMachine(
     transaction.timer?.cancel();
     transaction.timer = timing.coarse(ms, () => on(transaction, input));
   };
-  const send = (transaction: Transaction, reply: Told): void => sendReply(transaction, reply, totals);
+  const send = (transaction: Transaction, reply: Told): void => sendReply(transaction, reply);
   const sendAgain = (transaction: Transaction): void => {
     absorb();
-    sendLast(transaction, totals);
+    sendLast(transaction);
   };
   const absorb = (): void => {
     totals.absorbed += 1;
@@ -168,20 +168,18 @@ export function createServerMachine(
 /** What the two server machines do alike. */
 
 /** Sends a reply, and keeps it to be sent again; nothing when there is none. */
-export function sendReply(transaction: ServerTransaction, reply: Told, totals: ServerTotals): void {
+export function sendReply(transaction: ServerTransaction, reply: Told): void {
   if (reply === undefined) return;
   transaction.last = reply.bytes;
   // Once it is final, nothing but its bytes is needed of the request any more.
   if (reply.status >= 200 && transaction.user !== undefined)
     transaction.user.trying = transaction.user.late = undefined;
-  sendLast(transaction, totals);
+  sendLast(transaction);
 }
 
-export function sendLast(transaction: ServerTransaction, totals: ServerTotals): void {
+export function sendLast(transaction: ServerTransaction): void {
   if (transaction.last === undefined) return;
-  transaction.user?.send(transaction.last).catch(() => {
-    totals.unsent += 1;
-  });
+  transaction.user?.send(transaction.last);
 }
 
 /** Stops its timer and lets go of all that it holds. */

@@ -45,6 +45,11 @@ export interface Flow {
   ready(): Promise<void>;
   /** Resolves when the operating system took the bytes. Rejects (SipError) when closed or the queue is full. */
   send(bytes: Buffer): Promise<void>;
+  /**
+   * The same for those who only want to hear of a failure: `failed` is called with what `send` would reject with, after
+   * this call has returned, or never. Costs less. A flow without it is sent to by `send`.
+   */
+  post?(bytes: Buffer, failed: (cause: unknown) => void): void;
   /** CRLF ping and pong on streams, a CRLF datagram or STUN on UDP; undefined ends it. */
   keepAlive(options: KeepAlive | undefined): void;
   /** Called once. On a closed flow it is called at the next microtask. Answers how to leave. */
