@@ -8,7 +8,7 @@ import { serialise } from '../message/serialise.ts';
 import { stored } from '../message/stored.ts';
 import { formatVia } from '../message/via.ts';
 import { serverKey } from '../transaction/key.ts';
-import type { Reply, ServerTransaction } from '../transaction/server.ts';
+import type { Reply, ServerTransaction, ServerUser } from '../transaction/server.ts';
 import type { ServerTransactions } from '../transaction/server-table.ts';
 import { sameHost, unscoped } from '../transport/address.ts';
 import type { Flow } from '../transport/transport.ts';
@@ -165,37 +165,31 @@ export function createReplier(deps: ReplierDeps): Replier {
       return invite || status !== 408;
     };
 
-    // `responded` is no getter: V8 would make a shape of its own for each request, which outlives it and keeps it alive.
-    const incoming: Incoming & { responded: boolean } = {
-      request,
-      flow,
-      toTag,
-      responded: false,
-      respond(status, init) {
-        const reply = init === undefined ? quick(request, flow, status, toTag) : undefined;
-        if (reply !== undefined) {
-          if (transaction !== undefined && goesOut(status)) transactions.reply(transaction, reply);
-          return;
-        }
-        const response = make(request, status, toTag, init ?? {}) ?? make(request, 500, toTag, {});
-        if (response !== undefined) incoming.respondWith(response);
-      },
-      respondWith(response) {
-        if (transaction === undefined || !goesOut(response.status)) return;
-        const reply = write(response, flow) ?? write(make(request, 500, toTag, {}), flow);
-        if (reply !== undefined) transactions.reply(transaction, reply);
-      },
-      onCancel(listener) {
-        cancelled = listener;
-      },
+    const respondWith = (response: SipResponse): void => {
+      if (transaction === undefined || !goesOut(response.status)) return;
+      const reply = write(response, flow) ?? write(make(request, 500, toTag, {}), flow);
+      if (reply !== undefined) transactions.reply(transaction, reply);
     };
-    transaction = transactions.begin(request, {
-      reliable: flow.reliable,
-      send: createReplyWay(ways, request, flow),
-      // RFC 3261 §8.2.6.1: a 100 carries no To tag of ours.
-      trying: () => write(make(request, 100, toTag, {}), flow),
-      late: invite ? () => incoming.respond(408) : undefined,
-    });
+
+    const incoming = new Arrived(request, flow, toTag);
+    incoming.respond = (status, init) => {
+      const reply = init === undefined ? quick(request, flow, status, toTag) : undefined;
+      if (reply !== undefined) {
+        if (transaction !== undefined && goesOut(status)) transactions.reply(transaction, reply);
+        return;
+      }
+      const response = make(request, status, toTag, init ?? {}) ?? make(request, 500, toTag, {});
+      if (response !== undefined) respondWith(response);
+    };
+    incoming.respondWith = respondWith;
+    incoming.onCancel = (listener) => {
+      cancelled = listener;
+    };
+    const user = new User(flow.reliable, createReplyWay(ways, request, flow));
+    // RFC 3261 §8.2.6.1: a 100 carries no To tag of ours.
+    user.trying = () => write(make(request, 100, toTag, {}), flow);
+    if (invite) user.late = () => incoming.respond(408);
+    transaction = transactions.begin(request, user);
     const cancel = (): void => {
       if (incoming.responded) return;
       incoming.respond(487);
@@ -215,6 +209,47 @@ export function createReplier(deps: ReplierDeps): Replier {
   });
 
   return { open, mute, stateless, totals };
+}
+
+/**
+ * What handlers get. A class and no literal, as the transaction is, and for its reasons; and `responded` is no getter,
+ * since V8 would make a shape of its own for each request, which outlives it and keeps it alive.
+ */
+class Arrived implements Incoming {
+  readonly request: SipRequest;
+  readonly flow: Flow;
+  readonly toTag: string;
+  responded: boolean;
+  respond: Incoming['respond'];
+  respondWith: Incoming['respondWith'];
+  onCancel: Incoming['onCancel'];
+
+  constructor(request: SipRequest, flow: Flow, toTag: string) {
+    this.request = request;
+    this.flow = flow;
+    this.toTag = toTag;
+    this.responded = false;
+    this.respond = nothing;
+    this.respondWith = nothing;
+    this.onCancel = nothing;
+  }
+}
+
+const nothing = (): void => undefined;
+
+/** The same. */
+class User implements ServerUser {
+  readonly reliable: boolean;
+  readonly send: (bytes: Buffer) => void;
+  trying: ServerUser['trying'];
+  late: ServerUser['late'];
+
+  constructor(reliable: boolean, send: (bytes: Buffer) => void) {
+    this.reliable = reliable;
+    this.send = send;
+    this.trying = undefined;
+    this.late = undefined;
+  }
 }
 
 /** What is the same in every copy of a request: its transaction, or the lines themselves where those are malformed. */

@@ -69,9 +69,29 @@ type State = Extract<ServerTransaction['state'], 'trying' | 'proceeding' | 'comp
 type Input = 'request' | '1xx' | '200-699' | 'slow' | 'expiry' | 'J';
 type Told = Reply | undefined;
 
-/** As `ServerTransaction`, in the states of figure 8. */
-interface Transaction extends ServerTransaction {
+/**
+ * As `ServerTransaction`, in the states of figure 8. A class and no literal: what a literal makes, and lives long, V8
+ * comes to put among the old objects at once, and with it whatever it is made with, down to the request; there a request
+ * that nobody needs any more stays until all of the memory is searched.
+ */
+class Transaction implements ServerTransaction {
+  readonly key: string;
+  readonly merge: string | undefined;
+  readonly method: string;
   state: State;
+  user: ServerUser | undefined;
+  last: Buffer | undefined;
+  timer: Timer | undefined;
+
+  constructor({ key, merge, method }: Identity, user: ServerUser) {
+    this.key = key;
+    this.merge = merge;
+    this.method = method;
+    this.state = 'trying';
+    this.user = user;
+    this.last = undefined;
+    this.timer = undefined;
+  }
 }
 
 /**
@@ -137,16 +157,8 @@ export function createServerMachine(
   };
 
   return {
-    begin({ key, merge, method }, user) {
-      const transaction: Transaction = {
-        key,
-        merge,
-        method,
-        state: 'trying',
-        user,
-        last: undefined,
-        timer: undefined,
-      };
+    begin(identity, user) {
+      const transaction = new Transaction(identity, user);
       wait(transaction, untilTrying(values), 'slow');
       return transaction;
     },
