@@ -53,6 +53,11 @@ class ReadVia implements Via {
   declare private readonly text: string;
   declare private readonly paramsAt: number;
   declare private readonly end: number;
+  /**
+   * What was seen while the parameters were read: the place of the one `;rport` without a value, NO_RPORT when there is
+   * neither it nor `received` nor `maddr`, UNSEEN when they have to be looked for.
+   */
+  declare private readonly rportAt: number;
 
   constructor(
     transport: string,
@@ -62,6 +67,7 @@ class ReadVia implements Via {
     text: string,
     paramsAt: number,
     end: number,
+    rportAt: number = UNSEEN,
   ) {
     this.transport = transport;
     this.host = host;
@@ -70,6 +76,7 @@ class ReadVia implements Via {
     this.text = text;
     this.paramsAt = paramsAt;
     this.end = end;
+    this.rportAt = rportAt;
   }
 
   /**
@@ -79,8 +86,10 @@ class ReadVia implements Via {
   marked(head: string, received: string, rport: number | undefined): ReadVia | undefined {
     if (this.text !== head || head.charCodeAt(this.end) !== 13) return undefined;
     let params = head.slice(this.paramsAt, this.end);
-    if (UNUSUAL.test(params)) return undefined;
-    if (rport !== undefined) {
+    if (this.rportAt === UNSEEN && UNUSUAL.test(params)) return undefined;
+    if (this.rportAt >= 0 && rport !== undefined)
+      params = head.slice(this.paramsAt, this.rportAt) + head.slice(this.rportAt + 6, this.end);
+    else if (rport !== undefined) {
       const at = params.indexOf(';rport');
       const after = at + 6;
       if (at < 0 || (after < params.length && params.charCodeAt(after) !== 59)) return undefined;
@@ -109,12 +118,14 @@ class ReadVia implements Via {
   }
 
   get rport(): number | undefined {
+    if (this.rportAt !== UNSEEN) return this.rportAt === NO_RPORT ? undefined : 0;
     const value = this.find('rport');
     if (value === undefined) return undefined;
     return /^\d{1,5}$/.test(value) ? Number(value) : 0;
   }
 
   get maddr(): string | undefined {
+    if (this.rportAt !== UNSEEN) return undefined;
     return this.find('maddr');
   }
 
@@ -132,6 +143,9 @@ class ReadVia implements Via {
     return (this.port === undefined ? host : `${host}:${this.port}`).toLowerCase();
   }
 }
+
+const UNSEEN = -2;
+const NO_RPORT = -1;
 
 /** Parameters that are marked with more care: quoted ones, and those that are marked already. */
 const UNUSUAL = /"|received|rport(?:=|.*;[ \t]*rport)/i;
@@ -171,6 +185,7 @@ export function readVias(text: string, found: Via[]): void {
 
 const PROTOCOL = word('SIP/2.0/');
 const BRANCH = word('branch');
+const RPORT = word('rport');
 
 /** Reads the first value of the list that begins at `at` in a head, if it has the usual shape. */
 export function quickVia(bytes: Uint8Array, text: string, at: number): Via | undefined {
@@ -202,11 +217,19 @@ export function quickVia(bytes: Uint8Array, text: string, at: number): Via | und
   }
   const params = i;
   let branch: string | undefined;
+  let rport = NO_RPORT;
   while (bytes[i] === 59) {
     const name = i + 1;
     i = passBytes(bytes, name, TOKEN);
     if (i === name) return undefined;
-    const named = i - name === 6 && branch === undefined && ((bytes[name] as number) | 32) === 98;
+    const letter = (bytes[name] as number) | 32;
+    // received and rport, maddr, or what else begins so.
+    if (letter === 114 || letter === 109)
+      rport =
+        rport === NO_RPORT && i - name === 5 && bytes[i] !== 61 && isWord(bytes, name, RPORT)
+          ? name - 1
+          : UNSEEN;
+    const named = i - name === 6 && branch === undefined && letter === 98;
     // The first branch counts; one in another spelling, or without a value, is left to the careful reader.
     if (named && (bytes[i] !== 61 || !isWord(bytes, name, BRANCH))) return undefined;
     if (bytes[i] !== 61) continue;
@@ -216,7 +239,7 @@ export function quickVia(bytes: Uint8Array, text: string, at: number): Via | und
     if (named) branch = text.slice(value, i);
   }
   if (bytes[i] !== 44 && !endsLine(bytes, i)) return undefined;
-  return new ReadVia(transport, text.slice(host, hostEnd), port, branch, text, params, i);
+  return new ReadVia(transport, text.slice(host, hostEnd), port, branch, text, params, i, rport);
 }
 
 /** The same by a pattern. */
