@@ -139,6 +139,7 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
     supported: (options.supported ?? []).map((tag) => tag.toLowerCase()),
     proxy: options.proxy ?? false,
     token,
+    traced: () => traceListeners.size > 0,
     trace,
     connect(target) {
       try {
@@ -273,20 +274,22 @@ export function createStack(deps: StackDeps, options: StackOptions): Stack {
   };
 }
 
-/** Bytes of randomness in a token: 64 bits in 11 characters. Every message carries several. */
-const tokenBytes = 8;
+/** Characters of a token, with six random bits each. Every message carries several. */
+const tokenLength = 11;
+/** Random bytes that are had at a time: 128 tokens of 66 bits. */
+const stockBytes = (128 * tokenLength * 6) / 8;
 
 /** Tokens out of a stock of random bytes: asking for a few at a time costs more than all else of a transaction. */
 function createTokens(random: Random): () => string {
-  let stock = Buffer.alloc(0);
+  let stock = '';
   let used = 0;
   return () => {
-    if (used + tokenBytes > stock.length) {
-      stock = Buffer.from(random.bytes(tokenBytes * 128));
+    if (used + tokenLength > stock.length) {
+      stock = Buffer.from(random.bytes(stockBytes)).toString('base64url');
       used = 0;
     }
-    used += tokenBytes;
-    return stock.toString('base64url', used - tokenBytes, used);
+    used += tokenLength;
+    return stock.slice(used - tokenLength, used);
   };
 }
 

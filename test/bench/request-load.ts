@@ -1,4 +1,10 @@
-/** MESSAGE requests for the server under measure: so many in flight, no two alike, every answer waited for. */
+/**
+ * MESSAGE requests for the server under measure, no two alike, in bursts: a burst is sent while the server is held, then
+ * the server is let go, and its answers are looked at only when it has had the time to give them. So the server always
+ * finds a queue, as one does that is asked more than it can do, whether it is quick or slow. In a loop of one answer, one
+ * request a quick server would be measured while it waits for the load, and a slow one while it wakes the load up: the
+ * system charges whoever sends with waking who receives.
+ */
 import { createSocket } from 'node:dgram';
 import { connect, type Socket } from 'node:net';
 
@@ -13,8 +19,10 @@ export interface RequestLoad {
 export interface LoadOptions {
   readonly protocol: 'udp' | 'tcp';
   readonly port: number;
-  /** Requests that wait for their answers at a time; over TCP each has a connection of its own. */
-  readonly inFlight: number;
+  /** Requests of a burst; over TCP each has a connection of its own. */
+  readonly burst: number;
+  /** Holds the server, or lets it go on. */
+  readonly hold: (held: boolean) => void;
   /** What an answer has to begin with; undefined takes anything. */
   readonly answer: string | undefined;
 }
@@ -22,6 +30,8 @@ export interface LoadOptions {
 const HOST = '127.0.0.1';
 /** Milliseconds without any answer after which the load is given up. */
 const SILENCE = 5_000;
+/** Milliseconds for each request of a burst in which nobody looks at the answers. */
+const PATIENCE = 0.05;
 
 /** One request by its number; all have the same length. As a gateway gets it, through one proxy. */
 export function requestNumber(n: number, protocol: 'udp' | 'tcp'): Buffer {
@@ -44,7 +54,7 @@ export function requestNumber(n: number, protocol: 'udp' | 'tcp'): Buffer {
 }
 
 export async function createRequestLoad(options: LoadOptions): Promise<RequestLoad> {
-  const { protocol, port, inFlight } = options;
+  const { protocol, port, burst, hold } = options;
   const expected = Buffer.from(options.answer ?? '', 'latin1');
   let next = 0;
   let left = 0;
@@ -53,15 +63,14 @@ export async function createRequestLoad(options: LoadOptions): Promise<RequestLo
   let done: (() => void) | undefined;
   let fail: ((error: Error) => void) | undefined;
 
-  /** Takes an answer; says whether another request is to go out in its place. */
-  const answered = (bytes: Buffer): boolean => {
+  const answered = (bytes: Buffer): void => {
     answerBytes = bytes.length;
     if (expected.compare(bytes, 0, expected.length) !== 0)
       fail?.(new Error(`another answer than expected:\n${bytes.toString('latin1')}`));
     waiting -= 1;
-    if (left > 0) return true;
-    if (waiting === 0) done?.();
-    return false;
+    if (waiting > 0) return;
+    if (left > 0) sendBurst();
+    else done?.();
   };
   const take = (): Buffer => {
     left -= 1;
@@ -70,33 +79,35 @@ export async function createRequestLoad(options: LoadOptions): Promise<RequestLo
     return requestNumber(next, protocol);
   };
 
-  let begin: () => void;
+  const asleep = new Int32Array(new SharedArrayBuffer(4));
+  const sendBurst = (): void => {
+    const size = Math.min(burst, left);
+    hold(true);
+    for (let i = 0; i < size; i += 1) send(i, take());
+    hold(false);
+    // The whole thread sleeps: whoever waits for a socket is woken by every answer.
+    Atomics.wait(asleep, 0, 0, size * PATIENCE);
+  };
+
+  let send: (i: number, bytes: Buffer) => void;
   let close: () => void;
   if (protocol === 'udp') {
     const socket = createSocket({ type: 'udp4', recvBufferSize: 4_194_304 });
     await new Promise<void>((resolve) => socket.bind(0, HOST, resolve));
     await new Promise<void>((resolve) => socket.connect(port, HOST, resolve));
-    socket.on('message', (bytes) => {
-      if (answered(bytes)) socket.send(take());
-    });
-    begin = () => {
-      for (let i = 0; i < inFlight && left > 0; i += 1) socket.send(take());
-    };
+    socket.on('message', answered);
+    send = (_i, bytes) => socket.send(bytes);
     close = () => socket.close();
   } else {
     const sockets: Socket[] = [];
-    for (let i = 0; i < inFlight; i += 1) {
+    for (let i = 0; i < burst; i += 1) {
       const socket = connect({ port, host: HOST, noDelay: true });
       await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
       socket.on('error', (error) => fail?.(error));
-      socket.on('data', (bytes) => {
-        if (answered(bytes)) socket.write(take());
-      });
+      socket.on('data', answered);
       sockets.push(socket);
     }
-    begin = () => {
-      for (const socket of sockets) if (left > 0) socket.write(take());
-    };
+    send = (i, bytes) => void sockets[i]?.write(bytes);
     close = () => {
       for (const socket of sockets) socket.destroy();
     };
@@ -115,7 +126,7 @@ export async function createRequestLoad(options: LoadOptions): Promise<RequestLo
             if (seen === next) reject(new Error(`no answer for ${SILENCE} ms, ${waiting} are missing`));
             seen = next;
           }, SILENCE);
-          begin();
+          sendBurst();
         });
       } finally {
         clearInterval(watch);

@@ -86,6 +86,9 @@ export function faultyTransport(transport: Transport): Transport {
         },
       },
     });
+    Object.defineProperty(outer, 'post', {
+      value: (bytes: Buffer, failed: (cause: unknown) => void): void => void outer.send(bytes).catch(failed),
+    });
     wrapped.set(inner, outer);
     wrapped.set(outer, outer);
     return outer;

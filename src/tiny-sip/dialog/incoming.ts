@@ -1,11 +1,13 @@
 import { createHmac } from 'node:crypto';
 import type { Log } from '../deps.ts';
+import { quickAnswer } from '../message/answer.ts';
 import { createResponse } from '../message/create.ts';
+import { isClean } from '../message/header-lines.ts';
 import type { SipRequest, SipResponse } from '../message/message.ts';
 import { serialise } from '../message/serialise.ts';
 import { stored } from '../message/stored.ts';
 import { serverKey } from '../transaction/key.ts';
-import type { Reply, ServerTransaction } from '../transaction/server.ts';
+import type { Reply, ServerTransaction, ServerUser } from '../transaction/server.ts';
 import type { ServerTransactions } from '../transaction/server-table.ts';
 import { sameHost, unscoped } from '../transport/address.ts';
 import type { Flow } from '../transport/transport.ts';
@@ -16,7 +18,7 @@ import type { AnswerInit, Incoming } from './user-agent.ts';
 const longestDatagram = 65_507;
 
 /** What answering needs. */
-export interface ReplierDeps extends ReplyWayDeps {
+export interface ReplierDeps extends Omit<ReplyWayDeps, 'unsent'> {
   readonly log: Log;
   readonly transactions: ServerTransactions;
   /** Random bytes that stateless To tags are derived from. */
@@ -24,6 +26,8 @@ export interface ReplierDeps extends ReplyWayDeps {
   readonly compact: boolean;
   readonly server: string | undefined;
   token(): string;
+  /** Whether anybody wants to see messages. */
+  traced(): boolean;
   trace(direction: 'out', flow: Flow, message: SipResponse, bytes: Buffer): void;
 }
 
@@ -67,6 +71,26 @@ export interface Replier {
 export function createReplier(deps: ReplierDeps): Replier {
   const { transactions, log } = deps;
   const totals = { refused: 0, stray: 0, unmade: 0 };
+  const ways: ReplyWayDeps = {
+    connect: deps.connect,
+    locateReply: deps.locateReply,
+    unsent() {
+      transactions.totals.unsent += 1;
+    },
+  };
+  /** What every answer carries; undefined when that has to be looked at. */
+  const standing =
+    deps.server === undefined ? '' : isClean(deps.server) ? `Server: ${deps.server}\r\n` : undefined;
+
+  /** An answer with nothing of its own, straight out of the request; undefined when it has to be made the long way. */
+  const quick = (request: SipRequest, flow: Flow, status: number, toTag: string): Reply | undefined => {
+    if (standing === undefined || deps.compact || deps.traced()) return undefined;
+    if (!Number.isInteger(status) || status < 200 || status > 699) return undefined;
+    const bytes = quickAnswer(request, status, toTag, standing);
+    return bytes === undefined || (flow.protocol === 'udp' && bytes.length > longestDatagram)
+      ? undefined
+      : { status, bytes };
+  };
 
   const pack = (response: SipResponse, flow: Flow): Reply => {
     if (deps.server !== undefined && !response.has('Server')) response.set('Server', deps.server);
@@ -114,13 +138,7 @@ export function createReplier(deps: ReplierDeps): Replier {
     try {
       const response = createResponse(request, status, { reason, headers, toTag: statelessTag(request) });
       const { bytes } = pack(response, flow);
-      createReplyWay(
-        deps,
-        request,
-        flow,
-      )(bytes).catch(() => {
-        transactions.totals.unsent += 1;
-      });
+      createReplyWay(ways, request, flow)(bytes);
     } catch {
       // Too broken to be answered: without Via or CSeq nobody could match the answer.
       totals.stray += 1;
@@ -134,41 +152,43 @@ export function createReplier(deps: ReplierDeps): Replier {
     const invite = request.method === 'INVITE';
     const toTag = request.toTag ?? tag ?? deps.token();
 
-    // `responded` is no getter: V8 would make a shape of its own for each request, which outlives it and keeps it alive.
-    const incoming: Incoming & { responded: boolean } = {
-      request,
-      flow,
-      toTag,
-      responded: false,
-      respond(status, init = {}) {
-        const response = make(request, status, toTag, init) ?? make(request, 500, toTag, {});
-        if (response !== undefined) incoming.respondWith(response);
-      },
-      respondWith(response) {
-        if (transaction === undefined) return;
-        const { status } = response;
-        const success = status >= 200 && status < 300;
-        // RFC 6026 §7.1: the 2xx of an INVITE comes again from its TU.
-        if (incoming.responded && !(accepted && success)) return;
-        // RFC 4320 §4.1: nothing between 100 and 200 for these, and §4.2: never a 408.
-        if (!invite && status > 100 && status < 200) return;
-        if (status >= 200) incoming.responded = true;
-        accepted = invite && success;
-        if (!invite && status === 408) return;
-        const reply = write(response, flow) ?? write(make(request, 500, toTag, {}), flow);
-        if (reply !== undefined) transactions.reply(transaction, reply);
-      },
-      onCancel(listener) {
-        cancelled = listener;
-      },
+    /** Whether an answer with that status may still be given; notes that it is. */
+    const goesOut = (status: number): boolean => {
+      const success = status >= 200 && status < 300;
+      // RFC 6026 §7.1: the 2xx of an INVITE comes again from its TU.
+      if (incoming.responded && !(accepted && success)) return false;
+      // RFC 4320 §4.1: nothing between 100 and 200 for these, and §4.2: never a 408.
+      if (!invite && status > 100 && status < 200) return false;
+      if (status >= 200) incoming.responded = true;
+      accepted = invite && success;
+      return invite || status !== 408;
     };
-    transaction = transactions.begin(request, {
-      reliable: flow.reliable,
-      send: createReplyWay(deps, request, flow),
-      // RFC 3261 §8.2.6.1: a 100 carries no To tag of ours.
-      trying: () => write(make(request, 100, toTag, {}), flow),
-      late: invite ? () => incoming.respond(408) : undefined,
-    });
+
+    const respondWith = (response: SipResponse): void => {
+      if (transaction === undefined || !goesOut(response.status)) return;
+      const reply = write(response, flow) ?? write(make(request, 500, toTag, {}), flow);
+      if (reply !== undefined) transactions.reply(transaction, reply);
+    };
+
+    const incoming = new Arrived(request, flow, toTag);
+    incoming.respond = (status, init) => {
+      const reply = init === undefined ? quick(request, flow, status, toTag) : undefined;
+      if (reply !== undefined) {
+        if (transaction !== undefined && goesOut(status)) transactions.reply(transaction, reply);
+        return;
+      }
+      const response = make(request, status, toTag, init ?? {}) ?? make(request, 500, toTag, {});
+      if (response !== undefined) respondWith(response);
+    };
+    incoming.respondWith = respondWith;
+    incoming.onCancel = (listener) => {
+      cancelled = listener;
+    };
+    const user = new User(flow.reliable, createReplyWay(ways, request, flow));
+    // RFC 3261 §8.2.6.1: a 100 carries no To tag of ours.
+    user.trying = () => write(make(request, 100, toTag, {}), flow);
+    if (invite) user.late = () => incoming.respond(408);
+    transaction = transactions.begin(request, user);
     const cancel = (): void => {
       if (incoming.responded) return;
       incoming.respond(487);
@@ -188,6 +208,47 @@ export function createReplier(deps: ReplierDeps): Replier {
   });
 
   return { open, mute, stateless, totals };
+}
+
+/**
+ * What handlers get. A class and no literal, as the transaction is, and for its reasons; and `responded` is no getter,
+ * since V8 would make a shape of its own for each request, which outlives it and keeps it alive.
+ */
+class Arrived implements Incoming {
+  readonly request: SipRequest;
+  readonly flow: Flow;
+  readonly toTag: string;
+  responded: boolean;
+  respond: Incoming['respond'];
+  respondWith: Incoming['respondWith'];
+  onCancel: Incoming['onCancel'];
+
+  constructor(request: SipRequest, flow: Flow, toTag: string) {
+    this.request = request;
+    this.flow = flow;
+    this.toTag = toTag;
+    this.responded = false;
+    this.respond = nothing;
+    this.respondWith = nothing;
+    this.onCancel = nothing;
+  }
+}
+
+const nothing = (): void => undefined;
+
+/** The same. */
+class User implements ServerUser {
+  readonly reliable: boolean;
+  readonly send: (bytes: Buffer) => void;
+  trying: ServerUser['trying'];
+  late: ServerUser['late'];
+
+  constructor(reliable: boolean, send: (bytes: Buffer) => void) {
+    this.reliable = reliable;
+    this.send = send;
+    this.trying = undefined;
+    this.late = undefined;
+  }
 }
 
 /** What is the same in every copy of a request: its transaction, or the lines themselves where those are malformed. */

@@ -1,6 +1,8 @@
 import { checkRequest } from '../message/check.ts';
 import type { SipRequest } from '../message/message.ts';
+import { REQUIRE } from '../message/names.ts';
 import type { ParseFailure } from '../message/parse.ts';
+import { stored } from '../message/stored.ts';
 import { knownMethods } from '../transaction/methods.ts';
 import { isAnswered, type ServerTransaction } from '../transaction/server.ts';
 import type { Flow } from '../transport/transport.ts';
@@ -99,12 +101,14 @@ export function createUas(deps: UasDeps): Uas {
   const inspect = (incoming: Incoming): Handler | undefined => {
     const { request } = incoming;
     const { method } = request;
-    if (!schemes.test(request.uri)) {
+    const { uri } = request;
+    if (!uri.startsWith('sip:') && !schemes.test(uri)) {
       incoming.respond(416);
       return undefined;
     }
     if (!deps.proxy) {
-      const unknown = request.all('Require').filter((tag) => !deps.supported.includes(tag.toLowerCase()));
+      const required = stored(request).headerLines.first(REQUIRE) === undefined ? [] : request.all('Require');
+      const unknown = required.filter((tag) => !deps.supported.includes(tag.toLowerCase()));
       if (unknown.length > 0 && method !== 'CANCEL') {
         incoming.respond(420, { headers: { Unsupported: unknown.join(', ') } });
         return undefined;

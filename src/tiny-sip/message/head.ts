@@ -40,7 +40,11 @@ export type FailureCode =
   | 'URI_TOO_LONG'
   | 'BODY_TOO_LONG';
 
-export interface Head {
+/**
+ * What a head says. A class and no literal: those that V8 once saw live long it later makes among the old objects, where
+ * they keep the message that they hold until all of the memory is searched.
+ */
+export class Head {
   /** What could be read, faults or not. Undefined when it is not even plain what it was meant to be. */
   readonly message: Message | undefined;
   readonly fault: FailureCode | undefined;
@@ -48,6 +52,18 @@ export interface Head {
   readonly bodyAt: number;
   /** Content-Length; -1 without one. */
   readonly declared: number;
+
+  constructor(
+    message: Message | undefined,
+    fault: FailureCode | undefined,
+    bodyAt: number,
+    declared: number,
+  ) {
+    this.message = message;
+    this.fault = fault;
+    this.bodyAt = bodyAt;
+    this.declared = declared;
+  }
 }
 
 /** No header is looked for beyond this; it bounds what an index entry can hold. */
@@ -113,11 +129,10 @@ export function readHead(text: string, bytes: Uint8Array, limits: Limits): Head 
   if (lengthAt !== 0) {
     declared = (again & (1 << CONTENT_LENGTH)) === 0 ? quickNumber(bytes, text, lengthAt) : -1;
     if (declared < 0) declared = carefulLength(lines);
-    if (declared < 0) return { message: plain(message), fault: 'CONTENT_LENGTH', bodyAt, declared: -1 };
+    if (declared < 0) return new Head(plain(message), 'CONTENT_LENGTH', bodyAt, -1);
   }
-  if (typeof message === 'string')
-    return { message: partOf(text, start - 2, lines), fault: message, bodyAt, declared };
-  return { message, fault, bodyAt, declared };
+  if (typeof message === 'string') return new Head(partOf(text, start - 2, lines), message, bodyAt, declared);
+  return new Head(message, fault, bodyAt, declared);
 }
 
 /** Several Content-Length lines are borne as long as they say the same number; -1 when they do not. */
@@ -203,13 +218,13 @@ function otherSpelling(text: string, at: number, end: number): number {
 }
 
 function failed(fault: FailureCode): Head {
-  return { message: undefined, fault, bodyAt: -1, declared: -1 };
+  return new Head(undefined, fault, -1, -1);
 }
 
 /** The text ended before the empty line came. */
 function cutShort(text: string, most: number, message: Message | FailureCode | undefined): Head {
   const fault = text.length >= most ? 'HEAD_TOO_LONG' : 'TRUNCATED';
-  return { message: plain(message), fault, bodyAt: -1, declared: -1 };
+  return new Head(plain(message), fault, -1, -1);
 }
 
 function plain(message: Message | FailureCode | undefined): Message | undefined {

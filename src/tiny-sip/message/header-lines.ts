@@ -103,6 +103,32 @@ export class HeaderLines {
     return at === 0 ? undefined : valueAt(this.head, at);
   }
 
+  /**
+   * The first value of a hot header of what was read, with the one blank before it, if it is written the usual way: on
+   * one line, between one blank and the line's end. Else ''.
+   */
+  plainValue(id: number): string {
+    return this.head === '' ? '' : plainAt(this.head, this.firsts[id] as number);
+  }
+
+  /** All Via lines with their ends, as they are to be copied; '' when one of them is not written the usual way. */
+  plainVias(): string {
+    const { head, via } = this;
+    if (head === '') return '';
+    const first = via === undefined ? plainAt(head, this.firsts[VIA] as number) : ` ${via}`;
+    if (first === '') return '';
+    let lines = `Via:${first}\r\n`;
+    if (this.more === undefined || (this.again & (1 << VIA)) === 0) return lines;
+    for (let i = 0; i < this.more.length; i += 1) {
+      const place = this.more[i] as number;
+      if ((place & HOT_MASK) !== VIA) continue;
+      const next = plainAt(head, place >> HOT_BITS);
+      if (next === '') return '';
+      lines += `Via:${next}\r\n`;
+    }
+    return lines;
+  }
+
   /** The place of the next line of that name from the place `from` on, or -1. */
   find(id: number, name: string, from: number): number {
     if (id !== 0) return this.findId(id, from);
@@ -311,6 +337,17 @@ export class HeaderLines {
   }
 }
 
+/** The value at a place with the blank before it, if that is one and nothing else is about it; else ''. */
+function plainAt(head: string, at: number): string {
+  if (at === 0 || head.charCodeAt(at) !== 32 || head.charCodeAt(at + 1) <= 32) return '';
+  const end = head.indexOf('\r', at);
+  const next = head.charCodeAt(end + 2);
+  // Neither a CR by itself, nor a blank at the end, nor a fold.
+  if (head.charCodeAt(end + 1) !== 10 || head.charCodeAt(end - 1) <= 32 || next === 32 || next === 9)
+    return '';
+  return head.slice(at, end);
+}
+
 /** The value that begins at a place of a head, over all lines that it is folded on. */
 function valueAt(head: string, at: number): string {
   let line = head.indexOf('\n', at);
@@ -357,6 +394,11 @@ function plain(value: string): string {
 
 /** What most values are: visible ASCII that neither begins nor ends with a blank. One test, and nothing is to be done. */
 const CLEAN = /^[!-~](?:[ -~]*[!-~])?$/;
+
+/** Whether a value can go on a line as it is. */
+export function isClean(value: string): boolean {
+  return CLEAN.test(value);
+}
 
 function toLines(id: number, name: string, value: HeaderValue): string[] {
   if (id === 0 && !allOf(TOKEN, name)) throw new SipSyntaxError('header name', `"${name}" is no token`);

@@ -61,6 +61,11 @@ class ReadVia implements Via {
   declare private readonly text: string;
   declare private readonly paramsAt: number;
   declare private readonly end: number;
+  /**
+   * What was seen while the parameters were read: the place of the one `;rport` without a value, NO_RPORT when there is
+   * neither it nor `received` nor `maddr`, UNSEEN when they have to be looked for.
+   */
+  declare private readonly rportAt: number;
 
   constructor(
     transport: string,
@@ -70,6 +75,7 @@ class ReadVia implements Via {
     text: string,
     paramsAt: number,
     end: number,
+    rportAt: number = UNSEEN,
   ) {
     this.transport = transport;
     this.host = host;
@@ -78,6 +84,7 @@ class ReadVia implements Via {
     this.text = text;
     this.paramsAt = paramsAt;
     this.end = end;
+    this.rportAt = rportAt;
   }
 
   /** Whether it stands alone on its line of `head`, from whose bytes it was read. */
@@ -85,10 +92,18 @@ class ReadVia implements Via {
     return this.text === head && head.charCodeAt(this.end) === 13;
   }
 
+  /** The parameters without `received` and `rport`. */
+  private unmarked(): string {
+    const { text, paramsAt, end, rportAt } = this;
+    if (rportAt >= 0) return text.slice(paramsAt, rportAt) + text.slice(rportAt + ';rport'.length, end);
+    const params = text.slice(paramsAt, end);
+    return rportAt === NO_RPORT ? params : params.replace(MARKS, '$1');
+  }
+
   /** The same value, which begins at `at`, with `received` and, where it is given, `rport`; as a text of its own. */
   marked(at: number, received: string, rport: number | undefined): ReadVia {
     const sent = this.text.slice(at, this.paramsAt);
-    const kept = this.text.slice(this.paramsAt, this.end).replace(MARKS, '$1');
+    const kept = this.unmarked();
     const params = kept.slice(0, trimEnd(kept, 0, kept.length));
     const more = rport === undefined ? `;received=${received}` : `;received=${received};rport=${rport}`;
     const text = sent + params + more;
@@ -111,12 +126,14 @@ class ReadVia implements Via {
   }
 
   get rport(): number | undefined {
+    if (this.rportAt !== UNSEEN) return this.rportAt === NO_RPORT ? undefined : 0;
     const value = this.find('rport');
     if (value === undefined) return undefined;
     return /^\d{1,5}$/.test(value) ? Number(value) : 0;
   }
 
   get maddr(): string | undefined {
+    if (this.rportAt !== UNSEEN) return undefined;
     return this.find('maddr');
   }
 
@@ -134,6 +151,9 @@ class ReadVia implements Via {
     return (this.port === undefined ? host : `${host}:${this.port}`).toLowerCase();
   }
 }
+
+const UNSEEN = -2;
+const NO_RPORT = -1;
 
 /** `received` and `rport` among parameters that were checked; quoted strings, in which they mean nothing, as `$1`. */
 const MARKS =
@@ -192,6 +212,7 @@ export function readVias(text: string, found: Via[]): void {
 
 const PROTOCOL = word('SIP/2.0/');
 const BRANCH = word('branch');
+const RPORT = word('rport');
 
 /** Reads the first value of the list that begins at `at` in a head, if it has the usual shape. */
 export function quickVia(bytes: Uint8Array, text: string, at: number): Via | undefined {
@@ -223,11 +244,19 @@ export function quickVia(bytes: Uint8Array, text: string, at: number): Via | und
   }
   const params = i;
   let branch: string | undefined;
+  let rport = NO_RPORT;
   while (bytes[i] === 59) {
     const name = i + 1;
     i = passBytes(bytes, name, TOKEN);
     if (i === name) return undefined;
-    const named = i - name === 6 && branch === undefined && ((bytes[name] as number) | 32) === 98;
+    const letter = (bytes[name] as number) | 32;
+    // received and rport, maddr, or what else begins so.
+    if (letter === 114 || letter === 109)
+      rport =
+        rport === NO_RPORT && i - name === 5 && bytes[i] !== 61 && isWord(bytes, name, RPORT)
+          ? name - 1
+          : UNSEEN;
+    const named = i - name === 6 && branch === undefined && letter === 98;
     // The first branch counts; one in another spelling, or without a value, is left to the careful reader.
     if (named && (bytes[i] !== 61 || !isWord(bytes, name, BRANCH))) return undefined;
     if (bytes[i] !== 61) continue;
@@ -237,7 +266,7 @@ export function quickVia(bytes: Uint8Array, text: string, at: number): Via | und
     if (named) branch = text.slice(value, i);
   }
   if (bytes[i] !== 44 && !endsLine(bytes, i)) return undefined;
-  return new ReadVia(transport, text.slice(host, hostEnd), port, branch, text, params, i);
+  return new ReadVia(transport, text.slice(host, hostEnd), port, branch, text, params, i, rport);
 }
 
 /** The same by a pattern. */

@@ -45,7 +45,7 @@ export function createInviteServerMachine(
     transaction.retransmit?.cancel();
     transaction.retransmit = undefined;
   };
-  const send = (transaction: Transaction, reply: Told): void => sendReply(transaction, reply, totals);
+  const send = (transaction: Transaction, reply: Told): void => sendReply(transaction, reply);
   const sendTrying = (transaction: Transaction): void => {
     if (transaction.last === undefined) send(transaction, transaction.user?.trying?.());
   };
@@ -54,9 +54,9 @@ export function createInviteServerMachine(
   };
   const sendAgain = (transaction: Transaction): void => {
     absorb();
-    sendLast(transaction, totals);
+    sendLast(transaction);
   };
-  const resend = (transaction: Transaction): void => sendLast(transaction, totals);
+  const resend = (transaction: Transaction): void => sendLast(transaction);
   const awaitTu = (transaction: Transaction): void => wait(transaction, inviteSilence, 'silence');
   const answerForTu = (transaction: Transaction): void => {
     totals.unanswered += 1;

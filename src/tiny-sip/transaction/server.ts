@@ -12,8 +12,8 @@ export interface Reply {
 export interface ServerUser {
   /** Responses travel on a stream. */
   readonly reliable: boolean;
-  /** Sends the way that responses to this request take (RFC 3261 §18.2.2). */
-  send(bytes: Buffer): Promise<void>;
+  /** Sends the way that responses to this request take (RFC 3261 §18.2.2), and counts what went by none. */
+  send(bytes: Buffer): void;
   /** A 100 for this request: the transaction sends one itself when the TU is slow. Let go with the final response. */
   trying: (() => Reply | undefined) | undefined;
   /** INVITE only: nothing was heard of the TU for too long; to be answered for it, or never. */
@@ -69,9 +69,29 @@ type State = Extract<ServerTransaction['state'], 'trying' | 'proceeding' | 'comp
 type Input = 'request' | '1xx' | '200-699' | 'slow' | 'expiry' | 'J';
 type Told = Reply | undefined;
 
-/** As `ServerTransaction`, in the states of figure 8. */
-interface Transaction extends ServerTransaction {
+/**
+ * As `ServerTransaction`, in the states of figure 8. A class and no literal: what a literal makes, and lives long, V8
+ * comes to put among the old objects at once, and with it whatever it is made with, down to the request; there a request
+ * that nobody needs any more stays until all of the memory is searched.
+ */
+class Transaction implements ServerTransaction {
+  readonly key: string;
+  readonly merge: string | undefined;
+  readonly method: string;
   state: State;
+  user: ServerUser | undefined;
+  last: Buffer | undefined;
+  timer: Timer | undefined;
+
+  constructor({ key, merge, method }: Identity, user: ServerUser) {
+    this.key = key;
+    this.merge = merge;
+    this.method = method;
+    this.state = 'trying';
+    this.user = user;
+    this.last = undefined;
+    this.timer = undefined;
+  }
 }
 
 /**
@@ -94,10 +114,10 @@ export function createServerMachine(
     transaction.timer?.cancel();
     transaction.timer = timing.coarse(ms, () => on(transaction, input));
   };
-  const send = (transaction: Transaction, reply: Told): void => sendReply(transaction, reply, totals);
+  const send = (transaction: Transaction, reply: Told): void => sendReply(transaction, reply);
   const sendAgain = (transaction: Transaction): void => {
     absorb();
-    sendLast(transaction, totals);
+    sendLast(transaction);
   };
   const absorb = (): void => {
     totals.absorbed += 1;
@@ -137,16 +157,8 @@ export function createServerMachine(
   };
 
   return {
-    begin({ key, merge, method }, user) {
-      const transaction: Transaction = {
-        key,
-        merge,
-        method,
-        state: 'trying',
-        user,
-        last: undefined,
-        timer: undefined,
-      };
+    begin(identity, user) {
+      const transaction = new Transaction(identity, user);
       wait(transaction, untilTrying(values), 'slow');
       return transaction;
     },
@@ -168,20 +180,18 @@ export function createServerMachine(
 /** What the two server machines do alike. */
 
 /** Sends a reply, and keeps it to be sent again; nothing when there is none. */
-export function sendReply(transaction: ServerTransaction, reply: Told, totals: ServerTotals): void {
+export function sendReply(transaction: ServerTransaction, reply: Told): void {
   if (reply === undefined) return;
   transaction.last = reply.bytes;
   // Once it is final, nothing but its bytes is needed of the request any more.
   if (reply.status >= 200 && transaction.user !== undefined)
     transaction.user.trying = transaction.user.late = undefined;
-  sendLast(transaction, totals);
+  sendLast(transaction);
 }
 
-export function sendLast(transaction: ServerTransaction, totals: ServerTotals): void {
+export function sendLast(transaction: ServerTransaction): void {
   if (transaction.last === undefined) return;
-  transaction.user?.send(transaction.last).catch(() => {
-    totals.unsent += 1;
-  });
+  transaction.user?.send(transaction.last);
 }
 
 /** Stops its timer and lets go of all that it holds. */

@@ -118,7 +118,8 @@ class StreamFramer implements Framer {
       if (head === undefined) break;
       const size = head.bodyAt + head.declared;
       if (data.length - at < size) break;
-      const bytes = data.subarray(at, at + size);
+      // Mostly a chunk is one message, and needs no view of its own.
+      const bytes = size === data.length ? data : data.subarray(at, at + size);
       this.head = undefined;
       at += size;
       this.sink.frame(bytes, finish(head, bytes, 0, head.declared, head.declared, this.limits));
@@ -152,11 +153,11 @@ class StreamFramer implements Framer {
       this.lose('HEAD_TOO_LONG', undefined, data.subarray(at, at + most));
       return false;
     }
-    const bytes = data.subarray(at, at + size);
-    const head = readHead(bytes.toString('latin1'), bytes, this.limits);
+    const bytes = at === 0 ? data : data.subarray(at);
+    const head = readHead(data.toString('latin1', at, at + size), bytes, this.limits);
     const fault = cause(head, this.limits);
     if (fault !== undefined) {
-      this.lose(fault, head, bytes);
+      this.lose(fault, head, bytes.subarray(0, size));
       return false;
     }
     this.head = head;

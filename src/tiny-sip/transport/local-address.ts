@@ -17,14 +17,24 @@ export type Datagrams = (options: {
   ipv6Only?: boolean;
 }) => Socket;
 
-/** In place of dns.lookup: addresses only. */
-export function literalOnly(
-  host: string,
-  _options: unknown,
-  done: (error: Error | null, address: string, family: number) => void,
-): void {
-  const family = ipFamily(host);
-  done(family === 0 ? new Error(`${host} is no IP address`) : null, host, family === 0 ? 4 : family);
+type Lookup = Parameters<Datagrams>[0]['lookup'];
+
+/** In place of dns.lookup: addresses only. The one that is asked for again, as behind one proxy, is known at once. */
+export function createLiteralLookup(): Lookup {
+  let known = '';
+  let knownFamily = 0;
+  return (host, _options, done) => {
+    if (host !== known) {
+      const family = ipFamily(host);
+      if (family === 0) {
+        done(new Error(`${host} is no IP address`), host, 4);
+        return;
+      }
+      known = host;
+      knownFamily = family;
+    }
+    done(null, host, knownFamily);
+  };
 }
 
 /**
@@ -36,7 +46,10 @@ export function localTowards(
   datagrams: Datagrams = (options) => createSocket(options),
 ): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = datagrams({ type: remote.host.includes(':') ? 'udp6' : 'udp4', lookup: literalOnly });
+    const socket = datagrams({
+      type: remote.host.includes(':') ? 'udp6' : 'udp4',
+      lookup: createLiteralLookup(),
+    });
     const done = (host: string | undefined): void => {
       socket.close();
       resolve(host);

@@ -52,8 +52,8 @@ export interface StreamRoom {
 /** A message that waits for the connection to be made: before the other side is known nothing leaves. */
 interface Early {
   readonly bytes: Buffer;
-  readonly resolve: () => void;
-  readonly reject: (cause: Error) => void;
+  readonly failed: (cause: Error) => void;
+  readonly sent: (() => void) | undefined;
 }
 
 /** One connection. A class, since a stack may hold ten thousand of them. */
@@ -147,7 +147,7 @@ export class StreamFlow implements Flow, FrameSink {
     this.watchIdle(this.room.idle);
     this.room.opened(this);
     this.earlyBytes = 0;
-    for (const { bytes, resolve, reject } of this.early.splice(0)) this.write(bytes, resolve, reject);
+    for (const { bytes, failed, sent } of this.early.splice(0)) this.write(bytes, failed, sent);
     for (const { resolve } of this.waiting.splice(0)) resolve();
   }
 
@@ -167,36 +167,50 @@ export class StreamFlow implements Flow, FrameSink {
   }
 
   send(bytes: Buffer): Promise<void> {
-    if (this.state === 'closed') return Promise.reject(this.gone());
-    // A slow reader must not fill our memory; one message passes whatever its size.
-    const waits = this.waits;
-    const full = waits > 0 && waits + bytes.length > this.room.queueBytes;
-    if (full || !this.room.mayQueue(bytes.length))
-      return Promise.reject(new SipError('QUEUE_FULL', { remote: this.shown, bytes: waits }));
-    return new Promise((resolve, reject) => {
-      if (this.state === 'open') this.write(bytes, resolve, reject);
-      else {
-        this.early.push({ bytes, resolve, reject });
-        this.earlyBytes += bytes.length;
-        this.count();
-      }
-    });
+    return new Promise((resolve, reject) => this.put(bytes, reject, resolve));
   }
 
-  private write(bytes: Buffer, resolve: () => void, reject: (cause: Error) => void): void {
-    if (this.socket.writableLength === 0) this.moved = this.room.clock.now();
-    this.socket.write(bytes, (error) => {
+  post(bytes: Buffer, failed: (cause: unknown) => void): void {
+    this.put(bytes, failed, undefined);
+  }
+
+  private put(bytes: Buffer, failed: (cause: Error) => void, sent: (() => void) | undefined): void {
+    const refusal = this.refusal(bytes.length);
+    if (refusal !== undefined) queueMicrotask(() => failed(refusal));
+    else if (this.state === 'open') this.write(bytes, failed, sent);
+    else {
+      this.early.push({ bytes, failed, sent });
+      this.earlyBytes += bytes.length;
       this.count();
-      if (error) reject(this.cause ?? this.gone(error));
+    }
+  }
+
+  /** Why so many bytes cannot be sent now. A slow reader must not fill our memory; one message passes whatever its size. */
+  private refusal(length: number): SipError | undefined {
+    if (this.state === 'closed') return this.gone();
+    const { waits } = this;
+    if (!(waits > 0 && waits + length > this.room.queueBytes) && this.room.mayQueue(length)) return undefined;
+    return new SipError('QUEUE_FULL', { remote: this.shown, bytes: waits });
+  }
+
+  private write(bytes: Buffer, failed: (cause: Error) => void, sent: (() => void) | undefined): void {
+    const { socket, room } = this;
+    const before = socket.writableLength;
+    if (before === 0) this.moved = room.clock.now();
+    socket.write(bytes, (error) => {
+      this.count();
+      if (error) failed(this.cause ?? this.gone(error));
       else {
-        this.active = this.room.clock.now();
-        this.moved = this.active;
-        this.room.sent(bytes.length);
-        resolve();
+        this.moved = room.clock.now();
+        this.active = this.moved;
+        room.sent(bytes.length);
+        sent?.();
       }
     });
+    // Mostly the system takes it at once.
+    if (before === 0 && this.counted === 0 && socket.writableLength === 0) return;
     this.count();
-    if (this.socket.writableLength > 0 && this.state !== 'closed') this.watchWrites(this.room.writeTimeout);
+    if (socket.writableLength > 0 && this.state !== 'closed') this.watchWrites(room.writeTimeout);
   }
 
   /** Bytes that were to be sent and that the operating system has not taken. */
@@ -363,7 +377,7 @@ export class StreamFlow implements Flow, FrameSink {
     this.cause = why ?? (connecting ? this.gone() : undefined);
     this.earlyBytes = 0;
     this.count();
-    for (const { reject } of this.early.splice(0)) reject(this.cause ?? this.gone());
+    for (const { failed } of this.early.splice(0)) failed(this.cause ?? this.gone());
     for (const { reject } of this.waiting.splice(0)) reject(this.cause ?? this.gone());
     this.room.closed(this, why);
     this.listeners.tell(why);

@@ -55,6 +55,11 @@ export interface Flow {
   /** Resolves when the operating system took the bytes. Rejects (SipError) when closed or the queue is full. */
   send(bytes: Buffer): Promise<void>;
   /**
+   * The same for those who only want to hear of a failure: `failed` is called with what `send` would reject with, after
+   * this call has returned, or never. Costs less. A flow without it is sent to by `send`.
+   */
+  post?(bytes: Buffer, failed: (cause: unknown) => void): void;
+  /**
    * CRLF ping and pong on streams, a CRLF datagram or STUN on UDP, until the function that it answers is called. Of the
    * wishes of several the shortest times count, and STUN where one of them has it.
    */

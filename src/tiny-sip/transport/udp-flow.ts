@@ -24,6 +24,8 @@ export interface UdpRoom {
   send(remote: Address, bytes: Buffer): Promise<void>;
   /** Whether this machine still has that address. */
   isOurs(host: string): boolean;
+  /** Calls one of both when it is known, after it has returned. */
+  post(remote: Address, bytes: Buffer, failed: (cause: unknown) => void, sent?: () => void): void;
   findLocal(remote: Address): Promise<Address>;
   closed(flow: UdpFlow, cause: Error | undefined): void;
 }
@@ -101,6 +103,15 @@ export class UdpFlow implements Flow {
     if (this.state === 'closed') return Promise.reject(this.gone());
     this.used = true;
     return this.room.send(this.remote, bytes);
+  }
+
+  post(bytes: Buffer, failed: (cause: unknown) => void): void {
+    if (this.state === 'closed') {
+      queueMicrotask(() => failed(this.gone()));
+      return;
+    }
+    this.used = true;
+    this.room.post(this.remote, bytes, failed);
   }
 
   keepAlive(options: KeepAlive): () => void {

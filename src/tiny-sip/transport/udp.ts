@@ -7,9 +7,9 @@ import { type ParseResult, parseMessage } from '../message/parse.ts';
 import { createWheel, type Wheel } from '../wheel.ts';
 import { addressOf, canonicalHost, plainHost, sameHost, showAddress, unscoped } from './address.ts';
 import {
+  createLiteralLookup,
   createPresence,
   type Datagrams,
-  literalOnly,
   localAddresses,
   localTowards,
 } from './local-address.ts';
@@ -81,6 +81,8 @@ export function createUdpTransport(deps: UdpDeps, options: UdpOptions): Transpor
   let receiver: Receiver | undefined;
   let sockets: readonly Bound[] = [];
   let nextId = 1;
+  /** The flow that the last message came by, as long as the table has it. */
+  let latest: UdpFlow | undefined;
 
   const nowhere: Address = { host: hosts[0] ?? '0.0.0.0', port: options.port };
 
@@ -91,33 +93,36 @@ export function createUdpTransport(deps: UdpDeps, options: UdpOptions): Transpor
     return undefined;
   };
 
+  const refused = (remote: Address, cause: unknown): SipError => {
+    counts.failed += 1;
+    return new SipError('FLOW_REFUSED', { protocol: 'udp', remote: showAddress(remote), cause });
+  };
+
+  const post: UdpRoom['post'] = (remote, bytes, failed, sent) => {
+    // A socket that cannot reach it says best why.
+    const bound = socketTo(remote.host) ?? sockets[0];
+    if (bound === undefined) {
+      queueMicrotask(() => failed(refused(remote, new Error('the transport is stopped'))));
+      return;
+    }
+    const mapped = !bound.v6 || remote.host.includes(':');
+    const host = mapped ? remote.host : `::ffff:${remote.host}`;
+    try {
+      bound.socket.send(bytes, remote.port, host, (error) => {
+        if (error) failed(refused(remote, error));
+        else {
+          counts.sent += bytes.length;
+          sent?.();
+        }
+      });
+    } catch (error) {
+      // A port out of range, a socket that was just closed.
+      queueMicrotask(() => failed(refused(remote, error)));
+    }
+  };
+
   const send = (remote: Address, bytes: Buffer): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const fail = (cause: unknown): void => {
-        counts.failed += 1;
-        reject(new SipError('FLOW_REFUSED', { protocol: 'udp', remote: showAddress(remote), cause }));
-      };
-      // A socket that cannot reach it says best why.
-      const bound = socketTo(remote.host) ?? sockets[0];
-      if (bound === undefined) {
-        fail(new Error('the transport is stopped'));
-        return;
-      }
-      const mapped = !bound.local.host.includes(':') || remote.host.includes(':');
-      const host = mapped ? remote.host : `::ffff:${remote.host}`;
-      try {
-        bound.socket.send(bytes, remote.port, host, (error) => {
-          if (error) fail(error);
-          else {
-            counts.sent += bytes.length;
-            resolve();
-          }
-        });
-      } catch (error) {
-        // A port out of range, a socket that was just closed.
-        fail(error);
-      }
-    });
+    new Promise((resolve, reject) => post(remote, bytes, reject, resolve));
 
   const stun = createStunClient({ clock, random, send });
 
@@ -128,6 +133,7 @@ export function createUdpTransport(deps: UdpDeps, options: UdpOptions): Transpor
     stun,
     bound: (remote) => (socketTo(remote.host) ?? sockets[0])?.local ?? nowhere,
     send,
+    post,
     isOurs: createPresence(clock, deps.addresses ?? localAddresses),
     async findLocal(remote) {
       const bound = socketTo(remote.host) ?? sockets[0];
@@ -144,8 +150,17 @@ export function createUdpTransport(deps: UdpDeps, options: UdpOptions): Transpor
     closed(flow, cause) {
       const key = showAddress(flow.remote);
       if (flows.get(key) === flow) flows.delete(key);
+      if (latest === flow) latest = undefined;
       receiver?.closed(flow, cause);
     },
+  };
+
+  /** The flow that a datagram came by: mostly that of the one before it, behind one proxy. */
+  const flowFrom = (host: string, port: number): UdpFlow => {
+    if (latest === undefined || latest.remote.port !== port || latest.remote.host !== host)
+      latest = flowTo({ host, port }, false);
+    latest.used = true;
+    return latest;
   };
 
   const flowTo = (remote: Address, opened: boolean): UdpFlow => {
@@ -155,7 +170,11 @@ export function createUdpTransport(deps: UdpDeps, options: UdpOptions): Transpor
       known.used = true;
       return known;
     }
-    if (flows.size >= most) forgetOne(flows);
+    // What is forgotten may be the latest, which is to be found in the table for as long as it is used.
+    if (flows.size >= most) {
+      forgetOne(flows);
+      latest = undefined;
+    }
     const flow = new UdpFlow(room, nextId++, remote, opened);
     flows.set(key, flow);
     return flow;
@@ -167,9 +186,9 @@ export function createUdpTransport(deps: UdpDeps, options: UdpOptions): Transpor
       counts.keepAlives += 1;
       return;
     }
-    const remote = { host: plainHost(from.address), port: from.port };
+    const host = plainHost(from.address);
     if (looksLikeStun(bytes)) {
-      takeStun(bytes, remote);
+      takeStun(bytes, { host, port: from.port });
       return;
     }
     // Other binary traffic on the port: SIP begins with a letter or another token.
@@ -180,7 +199,7 @@ export function createUdpTransport(deps: UdpDeps, options: UdpOptions): Transpor
     counts.messages += 1;
     counts.received += bytes.length;
     const parsed: ParseResult = parseMessage(bytes, options.limits);
-    receiver.message(flowTo(remote, false), bytes, parsed);
+    receiver.message(flowFrom(host, from.port), bytes, parsed);
   };
 
   const takeStun = (bytes: Buffer, from: Address): void => {
@@ -206,7 +225,7 @@ export function createUdpTransport(deps: UdpDeps, options: UdpOptions): Transpor
     const both = host === '::' && !hosts.some((one) => !one.includes(':'));
     const socket = datagrams({
       type: v6 ? 'udp6' : 'udp4',
-      lookup: literalOnly,
+      lookup: createLiteralLookup(),
       recvBufferSize: RECEIVE_BUFFER,
       ipv6Only: v6 && !both,
     });
