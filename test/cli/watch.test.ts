@@ -121,7 +121,7 @@ test('with --json each notification is one object', async () => {
   assert.is(second?.bytes, 0);
 });
 
-test('a document that is none, or of another type, harms nothing', async () => {
+test('S25: a document that is none, or of another type, harms nothing: 200, or 415 with Accept, and the next one is shown', async () => {
   const answers: number[] = [];
   server.on('SUBSCRIBE', (incoming) => {
     incoming.respond(200, { headers: { Expires: '3600', Contact: `<sip:127.0.0.1:${server.port}>` } });

@@ -96,6 +96,15 @@ test('S20: an initial SUBSCRIBE that comes again with its Call-ID and tag replac
   assert.is(one.notifier.counts().subscriptions, 2, 'another watcher replaces nothing');
 });
 
+test('what begins by a sips URI goes on with a sips Contact (RFC 3261 §12.1.1)', async () => {
+  const one = await scene();
+  await one.subscribe({ contact: '<sips:alice@10.0.0.9:5060>' });
+  assert.is(one.watcher.responses(200)[0]?.get('Contact'), '<sips:freezer@10.0.0.1:5060>');
+  assert.is(one.watcher.last('NOTIFY').get('Contact'), '<sips:freezer@10.0.0.1:5060>');
+  await one.subscribe({ callId: 'b', headers: ['Record-Route: <sips:10.0.0.9:5060;lr>'] });
+  assert.is(one.watcher.last('NOTIFY').get('Contact'), '<sips:freezer@10.0.0.1:5060>');
+});
+
 test('S19: a retransmitted SUBSCRIBE gets the same 200 and no second subscription', async () => {
   const one = await scene();
   const request = text('SUBSCRIBE', resource, {
@@ -259,6 +268,20 @@ for (const [what, status] of [
     const seqs = new Set(one.watcher.requests('NOTIFY').map((request) => request.cseq?.number));
     assert.is(seqs.size, 3);
     assert.is(one.notifier.counts().dropped, 1);
+    assert.is(one.clock.pending(), 0);
+  });
+
+for (const [what, status] of [
+  ['408', 408],
+  ['silence', undefined],
+] as const)
+  test(`S21: ${what} ends it at once where the owner wants it so, as RFC 6665 §4.2.2 advises`, async () => {
+    const one = await scene({ unanswered: 1 });
+    one.reply = status;
+    await one.subscribe();
+    await one.clock.advance(33_000);
+    assert.is(one.notifier.counts().subscriptions, 0);
+    assert.is(new Set(one.watcher.requests('NOTIFY').map((request) => request.cseq?.number)).size, 1);
     assert.is(one.clock.pending(), 0);
   });
 

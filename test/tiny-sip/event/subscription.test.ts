@@ -1,4 +1,4 @@
-import { createDigestClient } from 'tiny-sip';
+import { createDigestClient, serialise } from 'tiny-sip';
 import * as assert from 'uvu/assert';
 import { createFakeRandom } from '../../support/fake-random.ts';
 import { suite } from '../../support/harness.ts';
@@ -47,6 +47,27 @@ test('S16: subscribes, refreshes through the route set with its full expiry, uns
   assert.is(refresh.toTag, 'peer');
   assert.is(refresh.cseq?.number, 2);
   assert.is(refresh.get('Event'), 'presence');
+  assert.is(
+    serialise(refresh).toString(),
+    [
+      'SUBSCRIBE sip:server@10.0.0.2:5060;x=1 SIP/2.0',
+      `Via: SIP/2.0/UDP 10.0.0.1:5060;branch=${refresh.topVia?.branch};rport`,
+      'Route: <sip:10.0.0.2:5060;lr>',
+      'Route: <sip:far.example.com;lr>',
+      `From: <sip:alice@example.com>;tag=${first.fromTag}`,
+      'To: <sip:freezer@example.com>;tag=peer',
+      `Call-ID: ${first.callId}`,
+      'CSeq: 2 SUBSCRIBE',
+      'Contact: <sip:alice@10.0.0.1:5060>',
+      'Event: presence',
+      'Expires: 600',
+      'Accept: application/pidf+xml',
+      'Max-Forwards: 70',
+      'Content-Length: 0',
+      '',
+      '',
+    ].join('\r\n'),
+  );
   one.server.answer(refresh, 200, { Expires: 300 });
   await one.notify(first, 'active;expires=300');
   let done = false;
@@ -381,6 +402,8 @@ test('S17: nonces rotated with every request for an hour lose no NOTIFY and no d
     Array.from({ length: sent }, (_, n) => `${n + 1}`),
   );
   assert.ok(sent > 60, `${sent}`);
+  const tries = one.server.requests('SUBSCRIBE').length;
+  assert.ok(tries <= 2 * sent, `${tries} tries for ${sent} subscriptions`);
   const seqs = one.server.requests('SUBSCRIBE').map((request) => request.cseq?.number ?? 0);
   assert.ok(seqs.every((seq, n) => n === 0 || seq > (seqs[n - 1] ?? 0)));
   subscription.stop();
@@ -438,6 +461,11 @@ test('NOTIFYs that do not fit: no Subscription-State 400, another package 489, o
   assert.is(await one.notify(subscribe, 'active', { cseq: 12, event: 'dialog' }), 489);
   assert.is(await one.notify(subscribe, 'active', { cseq: 9 }), 500);
   assert.is(await one.notify(subscribe, 'active', { cseq: 13, tag: 'fork' }), 481);
+  assert.is(
+    await one.notify(subscribe, 'active', { cseq: 14, headers: { From: `<${resource}>` } }),
+    481,
+    'without a tag it is of no dialog of ours',
+  );
   assert.is(one.notified.length, 1);
   subscription.stop();
 });
