@@ -135,7 +135,8 @@ export interface Invitation {
 }
 
 export interface InviteServerOptions {
-  readonly onInvite: (invitation: Invitation) => void;
+  /** May be asynchronous; what it throws rejects the invitation with 500. */
+  readonly onInvite: (invitation: Invitation) => void | Promise<void>;
   /** Which media can be agreed on at all; an offer without any gets 488. Default: message sessions over MSRP. */
   readonly accepts?: (media: MediaDescription) => boolean;
   /** Sessions and invitations at a time; beyond it 503 with Retry-After. Default 1,000. */

@@ -1,10 +1,11 @@
+import { allOf, TOKEN } from '../message/chars.ts';
 import { checkRequest } from '../message/check.ts';
 import type { SipRequest } from '../message/message.ts';
 import type { ParseFailure } from '../message/parse.ts';
 import { knownMethods } from '../transaction/methods.ts';
 import { isAnswered, type ServerTransaction } from '../transaction/server.ts';
 import type { Flow } from '../transport/transport.ts';
-import { answerError } from './answer-error.ts';
+import { handTo } from './answer-error.ts';
 import { createReplier, mark, type Opened, type ReplierDeps } from './incoming.ts';
 import type { Handler, Incoming } from './user-agent.ts';
 
@@ -93,7 +94,7 @@ export function createUas(deps: UasDeps): Uas {
     if (invite !== undefined && !transactions.ack(invite)) return;
     const handler = ownerOf(ack) ?? handlerOf('ACK');
     if (handler === undefined) replier.totals.stray += 1;
-    else hand(handler, replier.mute(ack, flow));
+    else handTo(handler, replier.mute(ack, flow), log);
   };
 
   const inspect = (incoming: Incoming): Handler | undefined => {
@@ -106,6 +107,11 @@ export function createUas(deps: UasDeps): Uas {
     if (!deps.proxy) {
       const unknown = request.all('Require').filter((tag) => !deps.supported.includes(tag.toLowerCase()));
       if (unknown.length > 0 && method !== 'CANCEL') {
+        // What is no option tag cannot be named in the answer either.
+        if (!unknown.every((tag) => allOf(TOKEN, tag))) {
+          incoming.respond(400, { reason: 'Malformed Require' });
+          return undefined;
+        }
         incoming.respond(420, { headers: { Unsupported: unknown.join(', ') } });
         return undefined;
       }
@@ -127,14 +133,6 @@ export function createUas(deps: UasDeps): Uas {
     if (method === 'NOTIFY' || method === 'BYE') incoming.respond(481);
     else if (knownMethods.has(method)) incoming.respond(405, { headers: { Allow: methods().join(', ') } });
     else incoming.respond(501, { headers: { Allow: methods().join(', ') } });
-  };
-
-  const hand = (handler: Handler, incoming: Incoming): void => {
-    try {
-      handler(incoming);
-    } catch (error) {
-      answerError(incoming, error, log, 'a request handler threw');
-    }
   };
 
   return {
@@ -179,7 +177,7 @@ export function createUas(deps: UasDeps): Uas {
       if (request.method === 'INVITE') pending.set(transaction, opened);
       const handler = inspect(incoming);
       if (handler === undefined) return;
-      hand(ownerOf(request) ?? handler, incoming);
+      handTo(ownerOf(request) ?? handler, incoming, log);
     },
     broken(failure, flow) {
       if (failure.partial === undefined) totals.malformed += 1;

@@ -118,7 +118,8 @@ export interface Incoming {
   onCancel(listener: () => void): void;
 }
 
-export type Handler = (incoming: Incoming) => void;
+/** May be asynchronous. What it throws, now or later, answers the request: 400 for a malformed header, else 500. */
+export type Handler = (incoming: Incoming) => void | Promise<void>;
 
 /** Sees every message. `bytes` are those on the wire. */
 export type TraceListener = (
