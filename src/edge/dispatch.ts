@@ -64,6 +64,9 @@ export function dispatch(
     (incoming) => {
       const unknown = incoming.request.all('Require').filter((tag) => !SUPPORTED.includes(tag.toLowerCase()));
       if (unknown.length === 0) handle(incoming);
+      // What is no option tag cannot be named in the answer either.
+      else if (unknown.some((tag) => !/^[\w\-.!%*+`'~]+$/.test(tag)))
+        incoming.respond(400, { reason: 'Malformed Require' });
       else incoming.respond(420, { headers: { Unsupported: unknown.join(', ') } });
     };
 

@@ -1,6 +1,6 @@
 import type { Log } from '../deps.ts';
 import { SipSyntaxError } from '../errors.ts';
-import type { Incoming } from './user-agent.ts';
+import type { Handler, Incoming } from './user-agent.ts';
 
 /**
  * Answers a request whose handling threw. A header that could not be read is its sender's fault and gets that
@@ -15,4 +15,15 @@ export function answerError(incoming: Incoming, error: unknown, log: Log, text: 
   }
   log.error(text, { method, error: String(error) });
   incoming.respond(500);
+}
+
+/** Hands a request to its handler, and answers for one that fails. Never throws. */
+export function handTo(handler: Handler, incoming: Incoming, log: Log): void {
+  const failed = (error: unknown): void => answerError(incoming, error, log, 'a request handler threw');
+  try {
+    // Without a promise, as mostly, nothing is to be waited for.
+    handler(incoming)?.catch(failed);
+  } catch (error) {
+    failed(error);
+  }
 }

@@ -26,7 +26,7 @@ const minute = 60_000;
 
 /** Takes calls (RFC 3261 §13.3); put its `handle` on INVITE. */
 export function createInviteServer(deps: EventDeps, options: InviteServerOptions): InviteServer {
-  const { stack } = deps;
+  const { stack, log } = deps;
   const accepts = options.accepts ?? isMessageMedia;
   const limit = options.limit ?? 1_000;
   const sessions = new Set<Session>();
@@ -170,12 +170,14 @@ export function createInviteServer(deps: EventDeps, options: InviteServerOptions
       }
       const invitation = invited(incoming, dialog, offer);
       waiting.add(invitation);
-      try {
-        options.onInvite(invitation);
-      } catch (error) {
-        // Whoever called this handler answers.
+      const failed = (error: unknown): void => {
+        log.error('an invitation was not handled', { error: String(error) });
         invitation.reject(500);
-        throw error;
+      };
+      try {
+        options.onInvite(invitation)?.catch(failed);
+      } catch (error) {
+        failed(error);
       }
     },
     sessions: sessions as ReadonlySet<InviteSession>,

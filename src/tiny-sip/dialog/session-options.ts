@@ -149,8 +149,8 @@ export interface Invitation {
 
 /** How calls are taken. */
 export interface InviteServerOptions {
-  /** Takes each new call. */
-  readonly onInvite: (invitation: Invitation) => void;
+  /** Takes each new call. May be asynchronous; what it throws rejects the invitation with 500. */
+  readonly onInvite: (invitation: Invitation) => void | Promise<void>;
   /** Which media can be agreed on at all; an offer without any gets 488. Default: message sessions over MSRP. */
   readonly accepts?: (media: MediaDescription) => boolean;
   /** Sessions and invitations at a time; beyond it 503 with Retry-After. Default 1,000. */

@@ -2,7 +2,7 @@ import { SipError } from '../errors.ts';
 import type { HeaderInit, SipRequest, SipResponse } from '../message/message.ts';
 import type { SessionDescription } from '../message/sdp.ts';
 import type { Flow } from '../transport/transport.ts';
-import { answerError } from './answer-error.ts';
+import { answerError, handTo } from './answer-error.ts';
 import { createConfirmations } from './confirmation.ts';
 import type { Dialog } from './dialog.ts';
 import { createInvites } from './invites.ts';
@@ -290,7 +290,7 @@ export function createSession(deps: EventDeps, init: SessionInit): Session {
           incoming.respond(405, { headers: { Allow: allow() } });
           return;
         default:
-          if (hooks.onRequest !== undefined) hooks.onRequest(incoming);
+          if (hooks.onRequest !== undefined) handTo(hooks.onRequest, incoming, log);
           else incoming.respond(405, { headers: { Allow: allow() } });
       }
     },

@@ -1,3 +1,4 @@
+import { allOf, TOKEN } from '../message/chars.ts';
 import { checkRequest } from '../message/check.ts';
 import type { SipRequest } from '../message/message.ts';
 import { REQUIRE } from '../message/names.ts';
@@ -6,7 +7,7 @@ import { stored } from '../message/stored.ts';
 import { knownMethods } from '../transaction/methods.ts';
 import { isAnswered, type ServerTransaction } from '../transaction/server.ts';
 import type { Flow } from '../transport/transport.ts';
-import { answerError } from './answer-error.ts';
+import { handTo } from './answer-error.ts';
 import { createReplier, mark, type Opened, type ReplierDeps } from './incoming.ts';
 import type { Handler, Incoming } from './user-agent.ts';
 
@@ -95,7 +96,7 @@ export function createUas(deps: UasDeps): Uas {
     if (invite !== undefined && !transactions.ack(invite)) return;
     const handler = ownerOf(ack) ?? handlerOf('ACK');
     if (handler === undefined) replier.totals.stray += 1;
-    else hand(handler, replier.mute(ack, flow));
+    else handTo(handler, replier.mute(ack, flow), log);
   };
 
   const inspect = (incoming: Incoming): Handler | undefined => {
@@ -110,6 +111,11 @@ export function createUas(deps: UasDeps): Uas {
       const required = stored(request).headerLines.first(REQUIRE) === undefined ? [] : request.all('Require');
       const unknown = required.filter((tag) => !deps.supported.includes(tag.toLowerCase()));
       if (unknown.length > 0 && method !== 'CANCEL') {
+        // What is no option tag cannot be named in the answer either.
+        if (!unknown.every((tag) => allOf(TOKEN, tag))) {
+          incoming.respond(400, { reason: 'Malformed Require' });
+          return undefined;
+        }
         incoming.respond(420, { headers: { Unsupported: unknown.join(', ') } });
         return undefined;
       }
@@ -131,17 +137,6 @@ export function createUas(deps: UasDeps): Uas {
     if (method === 'NOTIFY' || method === 'BYE') incoming.respond(481);
     else if (knownMethods.has(method)) incoming.respond(405, { headers: { Allow: methods().join(', ') } });
     else incoming.respond(501, { headers: { Allow: methods().join(', ') } });
-  };
-
-  const hand = (handler: Handler, incoming: Incoming): void => {
-    const failed = (error: unknown): void => answerError(incoming, error, log, 'a request handler threw');
-    try {
-      // Most answer at once; of those that take their time a rejection is a throw that came late.
-      const late = handler(incoming);
-      if (late !== undefined) Promise.resolve(late).catch(failed);
-    } catch (error) {
-      failed(error);
-    }
   };
 
   return {
@@ -186,7 +181,7 @@ export function createUas(deps: UasDeps): Uas {
       if (request.method === 'INVITE') pending.set(transaction, opened);
       const handler = inspect(incoming);
       if (handler === undefined) return;
-      hand(ownerOf(request) ?? handler, incoming);
+      handTo(ownerOf(request) ?? handler, incoming, log);
     },
     broken(failure, flow) {
       if (failure.partial === undefined) totals.malformed += 1;

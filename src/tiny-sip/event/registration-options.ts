@@ -40,8 +40,11 @@ export interface RegistrationOptions {
 
 /** All times in ms. */
 export interface RegistrationKeepAlive {
+  /** Milliseconds between pings on UDP. */
   readonly datagram: number;
+  /** Milliseconds between pings on streams. */
   readonly stream: number;
+  /** Milliseconds to wait for the answer. */
   readonly pong: number;
   /**
    * On UDP, where the server says nothing of STUN: an OPTIONS every `datagram`, which must be answered, however, within

@@ -498,18 +498,25 @@ test('an answer that cannot be written throws, and the invitation stands', async
   await empty(all);
 });
 
-test('a user that throws: 500, and nothing of the invitation is left', async () => {
-  const all = await scene({
-    onInvite: () => {
+test('a user that throws, now or later: 500, and nothing of the invitation is left', async () => {
+  for (const onInvite of [
+    () => {
       throw new Error('oops');
     },
-  });
-  await all.invite();
-  assert.equal(all.statuses(), [500]);
-  assert.is(all.stack.counts().invitations, 0);
-  await all.say({ method: 'ACK', cseq: 1, branch: 'z9hG4bKINVITE1' });
-  await all.clock.advance(40_000);
-  assert.is(all.clock.pending(), 0);
+    async () => {
+      await Promise.resolve();
+      throw new Error('oops');
+    },
+  ]) {
+    const all = await scene({ onInvite });
+    await all.invite();
+    assert.equal(all.statuses(), [500]);
+    assert.is(all.stack.counts().invitations, 0);
+    assert.is(all.rig.log.lines.filter((line) => line.level === 'error').length, 1);
+    await all.say({ method: 'ACK', cseq: 1, branch: 'z9hG4bKINVITE1' });
+    await all.clock.advance(40_000);
+    assert.is(all.clock.pending(), 0);
+  }
 });
 
 // UAC            UAS

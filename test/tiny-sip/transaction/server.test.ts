@@ -504,6 +504,46 @@ test('a To tag that is no token neither throws nor ends anything', async () => {
   await stack.stop();
 });
 
+test('a Require that names no option gets 400, and nothing is logged as our error', async () => {
+  const { clock, stack, peer, log } = await scene();
+  for (const [i, value] of ['"\\\0"', '100rel, a b', 'x=y'].entries())
+    peer.send(
+      uas,
+      text('OPTIONS', to, { branch: `z9hG4bK${i}`, callId: `${i}`, headers: [`Require: ${value}`] }),
+    );
+  await clock.settle();
+  assert.equal(
+    peer.responses().map((response) => response.status),
+    [400, 400, 400],
+  );
+  assert.is(log.lines.filter((line) => line.level === 'error').length, 0);
+  await stack.stop();
+});
+
+test('an asynchronous handler that fails answers as one that throws, and rejects nowhere else', async () => {
+  const { clock, stack, peer, log } = await scene();
+  stack.on('MESSAGE', async ({ request }) => {
+    await Promise.resolve();
+    if (request.callId === 'ours') throw new Error('broken');
+    void request.vias;
+  });
+  peer.send(uas, text('MESSAGE', to, { branch: 'z9hG4bK1', callId: 'ours' }));
+  peer.send(
+    uas,
+    text('MESSAGE', to, { branch: 'z9hG4bK2', callId: 'theirs', headers: ['Via: SIP/2.0/UDP h;branch=x,;'] }),
+  );
+  await clock.settle();
+  assert.equal(
+    peer.responses().map((response) => [response.callId, response.status]),
+    [
+      ['ours', 500],
+      ['theirs', 400],
+    ],
+  );
+  assert.is(log.lines.filter((line) => line.level === 'error').length, 1);
+  await stack.stop();
+});
+
 test('a header that only the handler reads and cannot: 400, the sender is at fault', async () => {
   const { clock, stack, peer, log } = await scene();
   stack.on('MESSAGE', (incoming) => {
