@@ -154,13 +154,19 @@ export function createPublisher(deps: SlotDeps, options: PublisherOptions): Publ
   };
 
   const wholeBody = (kind: BodyKind, force: boolean): PublicationBody | undefined => {
-    const partial = strategy === 'diff' && kind === 'modify' && !force && options.mayDiff();
+    const partial = strategy === 'diff' && kind === 'modify' && !force;
     if (kind === 'modify' && !force && !changes.any) return undefined;
     if (document.size === 0 && kind === 'initial') return undefined;
     const difference = partial ? changes.difference() : undefined;
     if (partial && !difference && !changes.any) return undefined;
     // Whole documents go as plain PIDF, which every server takes; a diff may follow on it all the same.
-    const body = difference?.kind === 'diff' ? difference : plain ? document.full() : document.pidfFull();
+    // Asked last, since whoever may send the first diff of all holds up the others until it has.
+    const body =
+      difference?.kind === 'diff' && options.mayDiff()
+        ? difference
+        : plain
+          ? document.full()
+          : document.pidfFull();
     return { contentType: body.contentType, content: body.content, token: changes.leave(body) };
   };
   const wholeAccepted = (token: unknown): void => {

@@ -256,7 +256,8 @@ export function createChooser(deps: StrategyDeps, options: StrategyOptions): Cho
         return decide('diff', 'the server lists pidf-diff, and the first one read back well');
       case 'unsure':
       case 'lost':
-        // The next diff is tried instead.
+        // The next diff is tried instead, whosever it is.
+        trial = undefined;
         return;
       case 'different':
       case 'refused':

@@ -87,6 +87,15 @@ test('a server that lists pidf-diff and applies it ends in diff after the first 
   assert.match(diff?.text() ?? '', /pidf-diff/);
 });
 
+test('the first diff is tried by whoever has one: a device of its own that never changes holds up nobody', async () => {
+  const world = await begin({ own: ['beacon'], script: { lists: true, diffs: 'applied' } });
+  for (const value of [9, 8, 7]) {
+    world.read('lamp', 'temp', value);
+    await world.clock.advance(100);
+  }
+  assert.is(strategyOf(world), 'diff');
+});
+
 test('a server that lists pidf-diff and ruins the document is found out by the first one', async () => {
   const world = await begin({ script: { lists: true, diffs: 'ruined' } });
   world.read('lamp', 'temp', 9);

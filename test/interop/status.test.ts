@@ -73,11 +73,13 @@ for (const kind of ['kamailio', 'edge'] as const) {
           };
           // The first half comes while the agent still finds out what the server can do: it needs changes to try it on.
           let known = false;
+          const speaking = async (): Promise<void> => {
+            while (!known) await Promise.all([speak(0), new Promise((resolve) => setTimeout(resolve, 300))]);
+          };
           const deciding = decided(gateway, strategy).finally(() => {
             known = true;
           });
-          while (!known) await Promise.all([speak(0), new Promise((resolve) => setTimeout(resolve, 300))]);
-          await deciding;
+          await Promise.all([deciding, speaking()]);
           const settled = published(tap).length;
           await speak(10);
           await alice.notified(
